@@ -1,0 +1,295 @@
+"""Every parameter, once.
+
+A field's docstring is its tooltip and its ``--help``; its range, step and unit make its control in the
+window; its value is recorded in the model file. Presets are instances. Scans, layers and paths are not
+parameters: they are arguments.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Config(BaseModel):
+    """A frozen set of parameters that checks its ranges and survives JSON unchanged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def parameter(
+    default: Any,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    step: float | None = None,
+    unit: str = "",
+    title: str | None = None,
+) -> Any:
+    """Declare a parameter: its default, inclusive range, the step of its control, unit, and label."""
+    extra: dict[str, Any] = {"unit": unit}
+    if step is not None:
+        extra["step"] = step
+    return Field(default, ge=at_least, le=at_most, title=title, json_schema_extra=extra)
+
+
+class Unpainted(StrEnum):
+    """What voxels without paint count as."""
+
+    UNKNOWN = "unknown"
+    PAINTED_SLICES = "painted-slices"
+    BACKGROUND = "background"
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class Precision(StrEnum):
+    """The number format of the convolutions."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class ComputeConfig(Config):
+    """Where and how to compute: shared by training and prediction."""
+
+    device: Device = Device.AUTO
+    """Where to compute: auto takes the GPU when there is one."""
+    precision: Precision = Precision.AUTO
+    """Number format: auto measures once whether bf16 or fp16 is faster here and takes it if so."""
+    threads: int = parameter(0, at_least=0, at_most=256, step=1)
+    """Processor threads to use; 0 uses all cores."""
+
+
+class NetworkConfig(Config):
+    """The shape of the network (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28)."""
+
+    architecture: Literal["unet"] = "unet"
+    """Which network: the U-Net."""
+    dimensions: Literal[2, 3] = 2
+    """2 looks at single slices, 3 at blocks of slices."""
+    width: int = parameter(16, at_least=1, at_most=256, step=1)
+    """Features at full resolution; each of the depth levels below has twice as many."""
+    depth: int = parameter(4, at_least=1, at_most=6, step=1)
+    """How many times the image is halved on the way down."""
+
+
+class AugmentConfig(Config):
+    """How training patches are varied, so that little paint goes a long way."""
+
+    rotation: float = parameter(15.0, at_least=0, at_most=180, step=1, unit="degrees")
+    """Largest rotation within the slice plane, to either side."""
+    scale: float = parameter(0.15, at_least=0, at_most=0.5, step=0.05)
+    """Largest enlargement or reduction: 0.15 is 85 % to 115 %."""
+    flip: bool = False
+    """Mirror left and right at random. Off by default: a mirrored body is not a body."""
+    elastic: float = parameter(4.0, at_least=0, at_most=50, step=1, unit="voxels")
+    """Strength of smooth random deformation (Simard et al. 2003, doi:10.1109/ICDAR.2003.1227801)."""
+    gamma: float = parameter(0.1, at_least=0, at_most=1, step=0.05)
+    """Largest change of gamma: 0.1 is 0.9 to 1.1."""
+    brightness: float = parameter(0.1, at_least=0, at_most=1, step=0.05, unit="standard deviations")
+    """Largest shift of all intensities."""
+    contrast: float = parameter(0.1, at_least=0, at_most=1, step=0.05)
+    """Largest stretch of all intensities: 0.1 is 90 % to 110 %."""
+    noise: float = parameter(0.05, at_least=0, at_most=1, step=0.01, unit="standard deviations")
+    """Largest strength of added Gaussian noise."""
+
+
+class Loss(StrEnum):
+    """What training makes small."""
+
+    DICE_CE = "dice+ce"
+    DICE = "dice"
+    CE = "ce"
+
+
+class Optimizer(StrEnum):
+    """How weights follow the gradient."""
+
+    ADAM = "adam"
+    ADAMW = "adamw"
+
+
+class Schedule(StrEnum):
+    """How the learning rate changes over the training."""
+
+    COSINE = "cosine"
+    PLATEAU = "plateau"
+    CONSTANT = "constant"
+
+
+class TrainConfig(ComputeConfig):
+    """Everything about a training that is a choice."""
+
+    network: NetworkConfig = NetworkConfig()
+    """The shape of the network."""
+    unpainted: Unpainted = Unpainted.UNKNOWN
+    """What unpainted voxels count as."""
+    time_limit: float = parameter(60.0, at_least=1, at_most=1_000_000, step=10, unit="s", title="time")
+    """How long it may take."""
+    steps: int = parameter(0, at_least=0, at_most=10_000_000, step=100)
+    """Optimiser steps at most; 0 leaves it to the time."""
+    patch: int = parameter(256, at_least=16, at_most=2048, step=16, unit="voxels")
+    """Largest patch side; smaller scans are seen whole."""
+    patch_depth: int = parameter(16, at_least=1, at_most=512, step=1, unit="slices")
+    """Slices in a patch of a 3-D network."""
+    batch: int = parameter(4, at_least=1, at_most=256, step=1)
+    """Patches a step."""
+    loss: Loss = Loss.DICE_CE
+    """Half soft Dice and half cross-entropy, or one of them, over painted voxels only."""
+    optimizer: Optimizer = Optimizer.ADAMW
+    """Adam (doi:10.48550/arXiv.1412.6980) or AdamW (doi:10.48550/arXiv.1711.05101)."""
+    learning_rate: float = parameter(4e-3, at_least=1e-6, at_most=1.0, step=1e-4)
+    """Size of the first steps."""
+    weight_decay: float = parameter(1e-2, at_least=0, at_most=1, step=1e-3)
+    """Pull of the weights towards zero (AdamW and Adam)."""
+    schedule: Schedule = Schedule.COSINE
+    """Cosine falls to zero over the time; plateau falls tenfold when validation stops improving."""
+    plateau_patience: int = parameter(5, at_least=1, at_most=1000, step=1, unit="rounds")
+    """Rounds without improvement before a plateau schedule lowers the learning rate."""
+    early_stopping: int = parameter(0, at_least=0, at_most=1000, step=1, unit="rounds")
+    """Stop after so many rounds without a better validation Dice; 0 never stops early."""
+    validation: float = parameter(0.15, at_least=0, at_most=0.5, step=0.05)
+    """Share of the paint that is held out to measure with; 0 holds nothing out."""
+    augment: AugmentConfig = AugmentConfig()
+    """How patches are varied."""
+    seed: int = parameter(0, at_least=0, at_most=2**31 - 1, step=1)
+    """Start of the random numbers: the same seed, steps and machine give the same model."""
+
+
+class PredictConfig(ComputeConfig):
+    """Everything about a prediction that is a choice."""
+
+    tile: int = parameter(0, at_least=0, at_most=8192, step=64, unit="voxels")
+    """Side of the pieces a slice is cut into; 0 chooses by the memory at hand."""
+
+
+class _Step(Config):
+    """One step of refinement."""
+
+    enabled: bool = True
+    """Whether the step is done."""
+    classes: tuple[Annotated[int, Field(ge=1, le=254)], ...] = ()
+    """Which classes it works on; none named means all."""
+
+
+class Opening(_Step):
+    """Remove what is thinner than twice the radius (binary opening with a ball)."""
+
+    kind: Literal["opening"] = "opening"
+    """Which step this is."""
+    radius: float = parameter(2.0, at_least=0, at_most=1000, step=0.5, unit="mm")
+    """Radius of the ball."""
+
+
+class Closing(_Step):
+    """Close gaps narrower than twice the radius (binary closing with a ball)."""
+
+    kind: Literal["closing"] = "closing"
+    """Which step this is."""
+    radius: float = parameter(2.0, at_least=0, at_most=1000, step=0.5, unit="mm")
+    """Radius of the ball."""
+
+
+class FillHoles(_Step):
+    """Fill background that a class encloses."""
+
+    kind: Literal["fill-holes"] = "fill-holes"
+    """Which step this is."""
+    by_slice: bool = True
+    """Enclosed within its slice is enough; off: enclosed in all three dimensions."""
+
+
+class RemoveSmall(_Step):
+    """Remove connected pieces of a class below a volume."""
+
+    kind: Literal["remove-small"] = "remove-small"
+    """Which step this is."""
+    volume: float = parameter(0.5, at_least=0, at_most=1e6, step=0.1, unit="ml")
+    """Smaller pieces go. On a single slice or without a spacing see ``voxels``."""
+    voxels: int = parameter(0, at_least=0, at_most=10**9, step=1, unit="voxels")
+    """Pieces of fewer voxels go too."""
+
+
+class KeepLargest(_Step):
+    """Keep only the largest connected pieces of each class."""
+
+    kind: Literal["keep-largest"] = "keep-largest"
+    """Which step this is."""
+    pieces: int = parameter(1, at_least=1, at_most=1000, step=1)
+    """How many pieces to keep."""
+
+
+class Smooth(_Step):
+    """Smooth the edges: a Gaussian over each class, every voxel to the class that is strongest there."""
+
+    kind: Literal["smooth"] = "smooth"
+    """Which step this is."""
+    sigma: float = parameter(1.5, at_least=0, at_most=1000, step=0.5, unit="mm")
+    """Width of the Gaussian."""
+
+
+RefineStep = Annotated[
+    Opening | Closing | FillHoles | RemoveSmall | KeepLargest | Smooth, Field(discriminator="kind")
+]
+
+
+class RefineConfig(Config):
+    """The steps of a refinement, in their order."""
+
+    steps: tuple[RefineStep, ...] = (RemoveSmall(), FillHoles(), Smooth(enabled=False))
+    """What is done, first to last."""
+
+
+class Preset(Config):
+    """A named set of training parameters with a sentence for whoever chooses."""
+
+    name: str
+    """As the window shows it."""
+    sentence: str
+    """What to expect of it."""
+    train: TrainConfig
+    """The parameters."""
+
+    @model_validator(mode="after")
+    def _named(self) -> "Preset":
+        if not self.name:
+            raise ValueError("a preset needs a name")
+        return self
+
+
+PRESETS: dict[str, Preset] = {
+    "fast": Preset(
+        name="Fast",
+        sentence="A small network: good in a minute, also without a GPU.",
+        train=TrainConfig(),
+    ),
+    "balanced": Preset(
+        name="Balanced",
+        sentence="A network of middle size: better edges in a few minutes.",
+        train=TrainConfig(network=NetworkConfig(width=32), time_limit=300.0, learning_rate=2e-3),
+    ),
+    "paper": Preset(
+        name="Paper",
+        sentence="The U-Net as published (64 to 1024 features) and its patient schedule: for a GPU.",
+        train=TrainConfig(
+            network=NetworkConfig(width=64),
+            time_limit=3600.0,
+            optimizer=Optimizer.ADAM,
+            weight_decay=0.0,
+            learning_rate=1e-4,
+            schedule=Schedule.PLATEAU,
+            plateau_patience=5,
+            early_stopping=10,
+        ),
+    ),
+}

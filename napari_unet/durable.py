@@ -1,0 +1,67 @@
+"""Files that are written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_unet.errors import BadInput
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str], check: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; put it in place only when all went well.
+
+    Parameters
+    ----------
+    path
+        The file to make or replace. Its suffix is kept on the temporary file, since libraries look at it.
+    check
+        Reads the finished temporary file back and raises when it is not what was meant. It runs before the
+        old file is touched.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary file: same folder, same suffixes, not yet existing.
+
+    Notes
+    -----
+    Written, flushed to the disk, checked, renamed over the old file, and the folder flushed, in this order.
+    On any exception the temporary file is removed and the old file stays as it was.
+
+    Raises
+    ------
+    BadInput
+        The folder does not exist or may not be written to.
+    """
+    target = Path(path)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    except OSError as error:
+        raise BadInput(f"cannot write {target}: {error.strerror}. Choose a folder you may write to.") from error
+    temporary = folder / target.name
+    try:
+        yield temporary
+        _flush(temporary)
+        if check is not None:
+            check(temporary)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        os.replace(temporary, target)
+        _flush(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _flush(path: Path) -> None:
+    """Force a file, or on POSIX a folder's entries, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder; the rename itself is journalled there
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

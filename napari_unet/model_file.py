@@ -1,0 +1,208 @@
+"""The model as one file.
+
+A ``.unet`` file is a safetensors file: weights by name, and one JSON text with what is needed to use and to
+understand them. It is read without running anything that is in it, and holds nothing about any patient: no
+paths, no scan names, no voxels.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from napari_unet.annotation import ClassInfo
+from napari_unet.config import Config, NetworkConfig, TrainConfig
+from napari_unet.durable import written_whole
+from napari_unet.errors import BadModelFile
+from napari_unet.normalisation import Normalisation
+
+FORMAT = 1
+"""Raised when an older program could no longer use a newer file."""
+SUFFIX = ".unet"
+LARGEST_HEADER = 8_000_000
+MOST_TENSORS = 5000
+_KEY = "napari_unet"
+
+
+class LearnedFrom(Config):
+    """What a model learned from, for a person who wonders later."""
+
+    scans: int
+    """How many scans."""
+    slices: int
+    """How many painted slices."""
+    voxels: dict[int, int]
+    """Known voxels by label; 0 is background."""
+    steps: int
+    """Optimiser steps up to the weights kept."""
+    seconds: float
+    """Seconds of training altogether."""
+    validation_dice: float | None = None
+    """Mean Dice of the classes on held-out paint; None when none was held out."""
+    dice_per_class: dict[int, float] = Field(default_factory=dict)
+    """Dice by label on held-out paint."""
+
+
+class ModelDescription(Config):
+    """Everything about a model but its weights."""
+
+    format: int = FORMAT
+    """Version of the file format."""
+    program: str
+    """Which program and version made it."""
+    network: NetworkConfig
+    """The shape of the network."""
+    channel_names: tuple[str, ...]
+    """The channels of the scans it learned from, in their order."""
+    classes: tuple[ClassInfo, ...]
+    """One for each output channel, in their order; label 0 is background."""
+    spacing: tuple[float, float, float]
+    """Of the scans it learned from, (z, y, x)."""
+    unit: str
+    """Of the spacing: "mm" or "pixel"."""
+    normalisation: tuple[Normalisation, ...]
+    """One for each channel, of the first scan it learned from."""
+    training: TrainConfig
+    """How it was trained."""
+    learned_from: LearnedFrom
+    """What it was trained on."""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Label number of each output channel."""
+        return tuple(info.label for info in self.classes)
+
+    @property
+    def foreground(self) -> tuple[ClassInfo, ...]:
+        """The classes without background."""
+        return tuple(info for info in self.classes if info.label)
+
+    def sentence(self) -> str:
+        """Say what it is in one line ("7 classes, trained on 4 slices, Dice 0.87")."""
+        classes, slices = len(self.foreground), self.learned_from.slices
+        text = f"{classes} class{'es' * (classes != 1)}, trained on {slices} slice{'s' * (slices != 1)}"
+        dice = self.learned_from.validation_dice
+        return text if dice is None else f"{text}, Dice {dice:.2f} on held-out paint"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network: its description, and its weights as NumPy arrays by name."""
+
+    description: ModelDescription
+    weights: Mapping[str, NDArray[Any]]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model whole or not at all; an existing file is replaced only by one that reads back equal.
+
+        Raises
+        ------
+        BadInput
+            The folder cannot be written to.
+        """
+        target = Path(path)
+        weights = {name: np.ascontiguousarray(value) for name, value in sorted(self.weights.items())}
+        header = json.dumps(
+            {"description": self.description.model_dump(mode="json"), "sha256": _digest(weights)}
+        )
+        with written_whole(target, check=lambda written: self._check(load_model(written))) as temporary:
+            temporary.write_bytes(save_tensors(weights, metadata={_KEY: header}))
+        return target
+
+    def _check(self, read: "Model") -> None:
+        if read.description != self.description:
+            raise BadModelFile("the model file does not read back as it was written; nothing was replaced")
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    BadModelFile
+        It is missing, damaged, not a model, or made by a newer program.
+    """
+    file = Path(path)
+    data = _read(file)
+    description, digest = _description(file, data)
+    try:
+        weights = load_tensors(data)
+    except SafetensorError as error:
+        raise BadModelFile(f"{file.name} is damaged ({error}): get it again from where it came from.") from error
+    if _digest(weights) != digest:
+        raise BadModelFile(f"{file.name} is damaged (its weights were altered): get it again from where it came from.")
+    return Model(description, weights)
+
+
+def read_description(path: str | os.PathLike[str]) -> ModelDescription:
+    """Read only what a model is, not its weights.
+
+    Raises
+    ------
+    BadModelFile
+        As :func:`load_model`.
+    """
+    file = Path(path)
+    with _open(file) as stream:
+        size = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))[0]
+        stream.seek(0)
+        return _description(file, stream.read(8 + min(size, LARGEST_HEADER)))[0]
+
+
+def _open(file: Path) -> Any:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise BadModelFile(f"cannot read the model {file}: {error.strerror}. Choose a {SUFFIX} file.") from error
+
+
+def _read(file: Path) -> bytes:
+    with _open(file) as stream:
+        data: bytes = stream.read()
+    return data
+
+
+def _description(file: Path, data: bytes) -> tuple[ModelDescription, str]:
+    """Take the JSON out of the head of a safetensors file, trusting nothing in it."""
+    size = struct.unpack("<Q", data[:8].ljust(8, b"\0"))[0]
+    if not 2 <= size <= LARGEST_HEADER or data[8:9] != b"{":
+        raise BadModelFile(f"{file.name} is not a model of this program: choose a {SUFFIX} file.")
+    if size > len(data) - 8:
+        raise BadModelFile(f"{file.name} is cut short: get it again from where it came from.")
+    try:
+        head = json.loads(data[8 : 8 + size])
+        if len(head) > MOST_TENSORS:
+            raise BadModelFile(f"{file.name} claims {len(head):,} tensors, more than any model has.")
+        content = json.loads(head["__metadata__"][_KEY])
+        newest = content["description"].get("format", 0)
+        if newest > FORMAT:
+            raise BadModelFile(
+                f"{file.name} was made by a newer version (format {newest}; this one reads up to {FORMAT}): "
+                "update napari-unet-paint."
+            )
+        return ModelDescription.model_validate_json(json.dumps(content["description"])), str(content["sha256"])
+    except ValidationError as error:
+        raise BadModelFile(f"{file.name} is damaged or was altered: {error.errors()[0]['msg']}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadModelFile(f"{file.name} is not a model of this program: choose a {SUFFIX} file.") from error
+
+
+def _digest(weights: Mapping[str, NDArray[Any]]) -> str:
+    """Hash names, dtypes, shapes and values of all weights (SHA-256, hexadecimal)."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

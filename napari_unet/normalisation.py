@@ -1,0 +1,96 @@
+"""Bringing a scan's intensities to where a network expects them.
+
+Per channel: clip to a robust range, subtract the mean, divide by the standard deviation, all measured once
+on the whole scan, so that a tile's result does not depend on how the scan was cut.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.config import Config
+from napari_unet.errors import BadInput
+from napari_unet.scan import Scan
+
+SAMPLES = 2_000_000
+"""Voxels a channel is measured on; a larger scan is sampled evenly."""
+PADDING_SHARE = 0.01
+"""A lowest value on more voxels than this is padding outside the field of view, not tissue."""
+
+
+class Normalisation(Config):
+    """Robust range, mean and standard deviation of one channel, in the scan's own intensity units."""
+
+    low: float
+    """The 0.5th percentile, padding left out."""
+    high: float
+    """The 99.5th percentile."""
+    mean: float
+    """Mean within the range."""
+    std: float
+    """Standard deviation within the range; more than 0."""
+
+    def apply(self, channel: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise a channel of any shape; voxels that are not numbers count as the darkest."""
+        values = channel.astype(np.float32)
+        np.nan_to_num(values, copy=False, nan=self.low, posinf=self.high, neginf=self.low)
+        np.clip(values, self.low, self.high, out=values)
+        values -= np.float32(self.mean)
+        values *= np.float32(1.0 / self.std)
+        return values
+
+
+def measure(scan: Scan) -> tuple[Normalisation, ...]:
+    """Measure each channel of a scan.
+
+    Raises
+    ------
+    BadInput
+        A channel is constant or holds no numbers: nothing can be learned from it or predicted on it.
+    """
+    return tuple(_measure_channel(scan, c) for c in range(scan.channels))
+
+
+def _measure_channel(scan: Scan, c: int) -> Normalisation:
+    depth, height, width = scan.grid
+    # Every slice takes part: their intensities may differ along a series.
+    stride = max(1, round((depth * height * width / SAMPLES) ** 0.5))
+    values = np.concatenate(
+        [np.asarray(scan.array[c, z, ::stride, ::stride]).ravel() for z in range(depth)]
+    ).astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise BadInput(f'"{scan.name}" ({scan.channel_names[c]}) holds no numbers, only NaN: use another scan.')
+    lowest = values.min()
+    tissue = values[values > lowest]
+    if not tissue.size:
+        raise BadInput(
+            f'Every voxel of "{scan.name}" ({scan.channel_names[c]}) is {lowest:g}: there is nothing to see in it. '
+            "Choose another image layer."
+        )
+    if tissue.size > (1 - PADDING_SHARE) * values.size:
+        tissue = values
+    low, high = np.percentile(tissue, [0.5, 99.5])
+    if low == high:
+        low, high = tissue.min(), tissue.max()
+    if low == high:
+        low = lowest  # two values only, such as a binary image
+    inside = np.clip(values, low, high)
+    return Normalisation(low=float(low), high=float(high), mean=float(inside.mean()), std=float(inside.std()))
+
+
+def normalise(scan: Scan, by: tuple[Normalisation, ...], z: slice | int = slice(None)) -> NDArray[np.float32]:
+    """Normalise slices of a scan: (C, len(z), Y, X) float32 (or (C, Y, X) for a single ``z``)."""
+    return np.stack([by[c].apply(np.asarray(scan.array[c, z])) for c in range(scan.channels)])
+
+
+def not_numbers(scan: Scan) -> int:
+    """Count the voxels that are NaN or infinite."""
+    if np.dtype(scan.array.dtype).kind != "f":
+        return 0
+    return sum(
+        int(np.count_nonzero(~np.isfinite(np.asarray(scan.array[c, z]))))
+        for c in range(scan.channels)
+        for z in range(scan.grid[0])
+    )
