@@ -93,7 +93,9 @@ def as_paint(array: NDArray[Any], what: str = "the paint") -> NDArray[np.uint8]:
     if not np.issubdtype(array.dtype, np.integer):
         rounded = np.rint(array)
         if not np.array_equal(rounded, array):
-            raise BadInput(f"{what} holds fractions such as {_first(array, array != rounded)}: save it as whole numbers.")
+            raise BadInput(
+                f"{what} holds fractions such as {_first(array, array != rounded)}: save it as whole numbers."
+            )
         array = rounded
     if array.size and (array.min() < 0 or array.max() > BACKGROUND):
         wrong = _first(array, (array < 0) | (array > BACKGROUND))
@@ -244,9 +246,7 @@ def channel_labels(summaries: Iterable[PaintSummary], unpainted: Unpainted) -> t
     return tuple(sorted(labels | ({0} if background else set())))
 
 
-def training_targets(
-    paint: NDArray[np.uint8], unpainted: Unpainted, labels: Sequence[int]
-) -> NDArray[np.uint8]:
+def training_targets(paint: NDArray[np.uint8], unpainted: Unpainted, labels: Sequence[int]) -> NDArray[np.uint8]:
     """Turn paint into what a network is trained towards.
 
     Parameters

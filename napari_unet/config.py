@@ -238,9 +238,7 @@ class Smooth(_Step):
     """Width of the Gaussian."""
 
 
-RefineStep = Annotated[
-    Opening | Closing | FillHoles | RemoveSmall | KeepLargest | Smooth, Field(discriminator="kind")
-]
+RefineStep = Annotated[Opening | Closing | FillHoles | RemoveSmall | KeepLargest | Smooth, Field(discriminator="kind")]
 
 
 class RefineConfig(Config):

@@ -113,9 +113,7 @@ class Model:
         """
         target = Path(path)
         weights = {name: np.ascontiguousarray(value) for name, value in sorted(self.weights.items())}
-        header = json.dumps(
-            {"description": self.description.model_dump(mode="json"), "sha256": _digest(weights)}
-        )
+        header = json.dumps({"description": self.description.model_dump(mode="json"), "sha256": _digest(weights)})
         with written_whole(target, check=lambda written: self._check(load_model(written))) as temporary:
             temporary.write_bytes(save_tensors(weights, metadata={_KEY: header}))
         return target

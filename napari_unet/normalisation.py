@@ -56,9 +56,9 @@ def _measure_channel(scan: Scan, c: int) -> Normalisation:
     depth, height, width = scan.grid
     # Every slice takes part: their intensities may differ along a series.
     stride = max(1, round((depth * height * width / SAMPLES) ** 0.5))
-    values = np.concatenate(
-        [np.asarray(scan.array[c, z, ::stride, ::stride]).ravel() for z in range(depth)]
-    ).astype(np.float64)
+    values = np.concatenate([np.asarray(scan.array[c, z, ::stride, ::stride]).ravel() for z in range(depth)]).astype(
+        np.float64
+    )
     values = values[np.isfinite(values)]
     if not values.size:
         raise BadInput(f'"{scan.name}" ({scan.channel_names[c]}) holds no numbers, only NaN: use another scan.')

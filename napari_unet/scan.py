@@ -36,9 +36,7 @@ class Geometry:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_spacing(
-        cls, spacing: Sequence[float], origin: Sequence[float] = (0.0, 0.0, 0.0)
-    ) -> "Geometry":
+    def from_spacing(cls, spacing: Sequence[float], origin: Sequence[float] = (0.0, 0.0, 0.0)) -> "Geometry":
         """Axis-aligned geometry from a (z, y, x) spacing and an (x, y, z) origin, both in mm."""
         affine = np.diag([*reversed([float(s) for s in spacing]), 1.0])
         affine[:3, 3] = origin
@@ -193,8 +191,7 @@ class Scan:
         """
         if tuple(mask.shape) != self.mask_shape:
             raise BadInput(
-                f"{what} is {tuple(mask.shape)} but the scan is {self.mask_shape}: "
-                "paint on a layer made for this scan."
+                f"{what} is {tuple(mask.shape)} but the scan is {self.mask_shape}: paint on a layer made for this scan."
             )
         axes = self.axes.replace("C", "")
         order = [axes.index(a) for a in axes if a not in "ZYX"] + [axes.index(a) for a in "ZYX" if a in axes]
@@ -243,9 +240,7 @@ def stack_channels(scans: Sequence[Scan]) -> Scan:
         if first.geometry is not None and other.geometry is not None:
             apart |= not first.geometry.close_to(other.geometry, 1e-2)
         if apart:
-            raise BadInput(
-                f'"{other.name}" does not lie where "{first.name}" lies: resample one onto the other first.'
-            )
+            raise BadInput(f'"{other.name}" does not lie where "{first.name}" lies: resample one onto the other first.')
     names = tuple(
         scan.name if scan.channels == 1 else f"{scan.name} {channel}"
         for scan in scans
