@@ -106,6 +106,30 @@ def as_paint(array: NDArray[Any], what: str = "the paint") -> NDArray[np.uint8]:
     return array.astype(np.uint8)
 
 
+def as_mask(array: NDArray[Any], what: str = "the mask") -> NDArray[np.uint8]:
+    """Check that an integer array is a mask and give it as uint8 (without a copy when it is already).
+
+    Parameters
+    ----------
+    array
+        Any shape; 0 background, 1..254 classes.
+    what
+        What to call it in an error.
+
+    Raises
+    ------
+    BadInput
+        As :func:`as_paint`, or it holds painted background.
+    """
+    mask = as_paint(array, what)
+    if mask.max(initial=0) == BACKGROUND:
+        raise BadInput(
+            f"{what} holds the label {BACKGROUND}, which stands for painted background: this is paint, not a mask. "
+            f"Use a mask of the classes 1 to {LARGEST_CLASS}, such as a prediction."
+        )
+    return mask
+
+
 def _first(array: NDArray[Any], where: NDArray[np.bool_]) -> Any:
     return array[where].flat[0].item()
 

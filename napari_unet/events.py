@@ -114,3 +114,13 @@ class LookAt(Command):
 
 Result = TypeVar("Result")
 Job: TypeAlias = Generator[Event, Command | None, Result]
+
+
+def result_of(job: Job[Result]) -> Result:
+    """Run a job to its end, let its events go, and give its result."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
