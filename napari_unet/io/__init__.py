@@ -1,1 +1,22 @@
-"""."""
+"""Scans and masks on disk.
+
+One table of formats (:mod:`~napari_unet.io.formats`), one module for each library. Masks are written whole or
+not at all, and read back and compared before they replace an older file.
+"""
+
+from napari_unet.io.files import read_mask, read_scan, write_mask
+from napari_unet.io.formats import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Format, format_of
+from napari_unet.io.mask import Mask
+
+__all__ = [
+    "FORMATS",
+    "MASK_SUFFIXES",
+    "READ_SUFFIXES",
+    "WRITE_SUFFIXES",
+    "Format",
+    "Mask",
+    "format_of",
+    "read_mask",
+    "read_scan",
+    "write_mask",
+]

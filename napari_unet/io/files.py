@@ -1,0 +1,167 @@
+"""Reading scans and masks, and writing masks, whatever the format."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_unet.annotation import BACKGROUND, as_paint
+from napari_unet.durable import written_whole
+from napari_unet.errors import BadInput
+from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
+from napari_unet.io.mask import Mask, named
+from napari_unet.scan import Scan
+
+CLOSE = 1e-4
+"""Largest difference, in mm, between a matrix as it was written and as it reads back."""
+
+
+def read_scan(path: str | os.PathLike[str], *, series: str | None = None) -> Scan:
+    """Read a scan from a file, or from a folder of DICOM files.
+
+    Parameters
+    ----------
+    path
+        A file with one of ``READ_SUFFIXES``, or a folder that holds the files of a DICOM series.
+    series
+        Which series of a DICOM folder: its number or its UID; needed only when there are several.
+
+    Raises
+    ------
+    BadInput
+        It is missing, not of a known format, damaged, or its slices do not make one volume.
+    OutOfMemory
+        It would not fit into memory.
+    """
+    file = Path(path)
+    if file.is_dir() or (suffix_of(file) in (None, ".dcm") and _is_dicom(file)):
+        from napari_unet.io import dicom
+
+        contents = dicom.read(file, series)
+    else:
+        contents = _existing(file, format_of(file)).load().read(file)
+    return Scan.from_array(
+        contents.array,
+        contents.axes,
+        spacing=contents.spacing,
+        unit=contents.unit,
+        geometry=contents.geometry,
+        name=contents.name or _stem(file),
+    )
+
+
+def read_mask(path: str | os.PathLike[str]) -> Mask:
+    """Read a mask, or a paint.
+
+    Parameters
+    ----------
+    path
+        A file with one of ``MASK_SUFFIXES``. Whole numbers stored as floats are accepted.
+
+    Raises
+    ------
+    BadInput
+        It is missing, not of a known format, damaged, or holds something other than labels 0 to 255.
+    OutOfMemory
+        It would not fit into memory.
+    """
+    file = Path(path)
+    contents = _existing(file, format_of(file, MASK_SUFFIXES)).load().read_labels(file)
+    if "C" in contents.axes:
+        raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
+    labels = as_paint(contents.array, str(file))
+    known = tuple(info for info in contents.classes or () if 0 < info.label < BACKGROUND)
+    return Mask(labels, contents.axes, contents.spacing, contents.unit, contents.geometry, classes=named(labels, known))
+
+
+def write_mask(path: str | os.PathLike[str], mask: Mask) -> Path:
+    """Write a mask whole or not at all; an older file is replaced only by one that reads back equal.
+
+    Only labels, place, spacing, class names and colours are written: nothing else that the scan's file may
+    have said about a patient. What a format cannot carry: .tif has a spacing but no position.
+
+    Parameters
+    ----------
+    path
+        A file name with one of ``WRITE_SUFFIXES``.
+    mask
+        The mask, or paint: its label 255 survives.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    BadInput
+        The format is not known or cannot hold the mask, or the file cannot be written: the disk is full or
+        the folder is not yours. An older file of that name is then as it was.
+    """
+    target = Path(path)
+    form = format_of(target, WRITE_SUFFIXES)
+    if target.is_dir():
+        raise BadInput(f"{target} is a folder: choose a file name in it.")
+    complete = replace(mask, labels=np.ascontiguousarray(mask.labels), classes=named(mask.labels, mask.classes))
+    try:
+        with written_whole(target, check=lambda written: _check(written, complete, form)) as temporary:
+            form.load().write(temporary, complete)
+    except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError for everything
+        raise BadInput(
+            f"{target} could not be written ({_reason(error)}): is the disk full? An older file is untouched."
+        ) from error
+    return target
+
+
+def _check(written: Path, meant: Mask, form: Format) -> None:
+    """Compare a file with the mask it was made from."""
+    read = read_mask(written)
+    placed = not form.geometry or (
+        read.geometry is meant.geometry
+        if read.geometry is None or meant.geometry is None
+        else read.geometry.close_to(meant.geometry, CLOSE)
+    )
+    same = (
+        read.axes == meant.axes
+        and np.array_equal(read.labels, meant.labels)
+        and placed
+        and read.unit == meant.unit
+        and np.allclose(read.spacing, meant.spacing, rtol=1e-5, atol=CLOSE)
+        and read.classes == meant.classes
+    )
+    if not same:
+        raise BadInput(f"{written.name} did not read back as it was written: an older file is untouched. Try again.")
+
+
+def _existing(file: Path, form: Format) -> Format:
+    """Check that there is something to read."""
+    try:
+        empty = file.stat().st_size == 0
+    except OSError as error:
+        raise BadInput(f"cannot read {file}: {error.strerror}.") from error
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder: choose a file in it.")
+    if empty:
+        raise BadInput(f"{file} is empty: get it again from where it came from.")
+    return form
+
+
+def _is_dicom(file: Path) -> bool:
+    """Look for the four letters every DICOM file has after its preamble; such files often have no suffix."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _stem(file: Path) -> str:
+    suffix = suffix_of(file)
+    return file.name[: -len(suffix)] if suffix and len(file.name) > len(suffix) else file.name
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

@@ -1,0 +1,88 @@
+"""The one table of file formats: which suffix is read and written by what, and what it can carry."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from napari_unet.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    A module of this package does the work, imported when first needed. It has ``read(path)``, and
+    ``read_labels(path)`` when ``masks`` and ``write(path, mask)`` when ``writes``.
+
+    Parameters
+    ----------
+    suffixes
+        Lower case, the usual one first.
+    module
+        Name of the module in :mod:`napari_unet.io`.
+    masks
+        Whether it can hold a mask: one that changes voxels when it compresses cannot.
+    writes
+        Whether masks are written in it.
+    geometry
+        Whether the position and orientation in the patient survive, besides the spacing.
+    """
+
+    suffixes: tuple[str, ...]
+    module: str
+    masks: bool = True
+    writes: bool = False
+    geometry: bool = False
+
+    def load(self) -> ModuleType:
+        """Import the module that does the work."""
+        return import_module(f"napari_unet.io.{self.module}")
+
+
+FORMATS = (
+    Format((".nii.gz", ".nii"), "nifti", writes=True, geometry=True),
+    Format((".seg.nrrd",), "seg_nrrd", writes=True, geometry=True),
+    Format((".nrrd", ".mha"), "itk", writes=True, geometry=True),
+    # In two files, which cannot be replaced as one: read only.
+    Format((".nhdr", ".mhd"), "itk", geometry=True),
+    Format((".tif", ".tiff"), "tiff", writes=True),
+    Format((".png",), "picture"),
+    Format((".jpg", ".jpeg"), "picture", masks=False),
+    Format((".npy",), "numpy_file"),
+    Format((".dcm",), "dicom", masks=False, geometry=True),
+)
+
+READ_SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
+"""Every suffix a scan can have; a folder of DICOM files is read too."""
+MASK_SUFFIXES = tuple(suffix for known in FORMATS if known.masks for suffix in known.suffixes)
+"""Every suffix a mask can be read from."""
+WRITE_SUFFIXES = tuple(suffix for known in FORMATS if known.writes for suffix in known.suffixes)
+"""Every suffix a mask can be written with."""
+
+
+def suffix_of(path: Path) -> str | None:
+    """Give the longest known suffix a file name ends with, in lower case; None when there is none."""
+    fitting = [suffix for suffix in READ_SUFFIXES if path.name.lower().endswith(suffix)]
+    return max(fitting, key=len, default=None)
+
+
+def format_of(path: Path, among: tuple[str, ...] = READ_SUFFIXES) -> Format:
+    """Find the format of a file by its name.
+
+    Parameters
+    ----------
+    path
+        The file; it need not exist.
+    among
+        The suffixes that will do.
+
+    Raises
+    ------
+    BadInput
+        Its suffix is not among them; the message lists them.
+    """
+    suffix = suffix_of(path)
+    if suffix is None or suffix not in among:
+        raise BadInput(f'"{path.name}" is not a kind of file that will do here: choose one of {", ".join(among)}.')
+    return next(known for known in FORMATS if suffix in known.suffixes)
