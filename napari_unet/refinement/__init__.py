@@ -35,7 +35,7 @@ def refine(
     spacing
         Distance between voxel centres in mm, (z, y, x), or (y, x) for a flat mask.
     protected
-        Voxels that do not change, same shape.
+        Voxels that do not change, same shape; a connected piece that holds some is not removed.
 
     Returns
     -------

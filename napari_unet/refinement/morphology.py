@@ -14,7 +14,7 @@ though the scan were mirrored there.
 
 from collections.abc import Iterator, Sequence
 from math import floor
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import cc3d
 import numpy as np
@@ -167,11 +167,13 @@ def smooth(labels: NDArray[np.uint8], classes: Sequence[int] = (), *, sigma: flo
     width = [sigma / length for length in spacing]
     reach = smoothing_reach(sigma, spacing)
     around = {label: _padded(box, labels.shape, reach) for label, box in boxes.items()}
-    hull = [
+    z, y, x = (
         slice(min(side.start for side in sides), max(side.stop for side in sides))
         for sides in zip(*around.values(), strict=True)
-    ]
-    here = labels[tuple(hull)]
+    )
+    # The background's Gaussian has to be right wherever one of a class ends.
+    hull = _padded((z, y, x), labels.shape, reach)
+    here = labels[hull]
     strongest = _blurred(here == 0, width)
     winner = np.zeros_like(here)
     for label, box in around.items():
@@ -231,6 +233,13 @@ class _Claims:
         labels[np.unravel_index(index, labels.shape)] = label
 
 
+def connected_pieces(shape: NDArray[np.bool_], connectivity: Literal[6, 26]) -> NDArray[np.unsignedinteger]:
+    """Count through the connected pieces of a (Z, Y, X) shape: each gets a number from 1, what is outside is 0."""
+    # As bool, cc3d 4.1 reserves too few numbers for single pixels in a flat array, and fails.
+    pieces: NDArray[np.unsignedinteger] = cc3d.connected_components(shape.view(np.uint8), connectivity=connectivity)
+    return pieces
+
+
 def _padded(box: Box, shape: tuple[int, ...], by: Sequence[int]) -> Box:
     """Enlarge a box by so many voxels along each axis, but not beyond the volume."""
     z, y, x = (
@@ -258,6 +267,8 @@ def _eroded(shape: NDArray[np.bool_], radius: float, spacing: Spacing) -> NDArra
 
 def _squared_distance(shape: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float32]:
     """Measure from each voxel to the nearest one of a shape, in mm²; zero or less within it. It must not be empty."""
+    if shape.all():
+        return np.zeros(shape.shape, np.float32)  # ITK measures from a shape's edge, and here is none
     image = sitk.GetImageFromArray(shape.view(np.uint8))
     image.SetSpacing(spacing[::-1])
     # ITK's is exact and several times faster than SciPy's.
@@ -268,7 +279,7 @@ def _squared_distance(shape: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.
 
 def _holes(shape: NDArray[np.bool_], *, flat: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Find what a shape encloses within its box, and of how many voxels the hole around each voxel is."""
-    parts = cc3d.connected_components(~shape, connectivity=6)
+    parts = connected_pieces(~shape, connectivity=6)
     voxels = np.bincount(parts.ravel())
     enclosed = np.ones(voxels.size, np.bool_)
     enclosed[0] = False  # the shape itself
@@ -281,7 +292,5 @@ def _holes(shape: NDArray[np.bool_], *, flat: bool) -> tuple[NDArray[np.bool_], 
 
 
 def _blurred(shape: NDArray[np.bool_], width: Sequence[float]) -> NDArray[np.float32]:
-    blurred: NDArray[np.float32] = ndimage.gaussian_filter(
-        shape.astype(np.float32), width, truncate=TRUNCATE, mode="nearest"
-    )
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(shape.astype(np.float32), width, truncate=TRUNCATE)
     return blurred

@@ -11,7 +11,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.morphology import class_boxes
+from napari_unet.refinement.morphology import class_boxes, connected_pieces
 
 FIRST_REACH = 4
 """How many slices to either side are looked at first to learn how large a piece is."""
@@ -100,7 +100,7 @@ def keep_largest(
     """
     for label, box in class_boxes(labels, classes).items():
         here = labels[box]
-        pieces = cc3d.connected_components(here == label, connectivity=26)
+        pieces = connected_pieces(here == label, connectivity=26)
         sizes = _sizes(pieces)
         goes = np.ones(sizes.size, np.bool_)
         goes[1 + np.argsort(-sizes[1:], kind="stable")[:count]] = False

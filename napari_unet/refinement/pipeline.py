@@ -77,7 +77,8 @@ def refine_job(
         Slices of one volume, when several are folded into Z; nothing crosses from one to the next. All of Z
         when None.
     protected
-        (Z, Y, X) bool: voxels that do not change, such as those a person painted.
+        (Z, Y, X) bool: voxels that do not change, such as those a person painted. A connected piece that
+        holds some is not removed.
     out
         (Z, Y, X) uint8, another array than ``mask``, to write the result into volume by volume; made when
         None. Slices that are not done yet hold the mask as it was.

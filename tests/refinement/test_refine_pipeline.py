@@ -1,0 +1,195 @@
+"""The steps together: previews, protected voxels, series of volumes, stopping and cancelling."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_unet.config import Closing, FillHoles, KeepLargest, Opening, RefineConfig, RemoveSmall, Smooth
+from napari_unet.errors import BadInput
+from napari_unet.events import Note, Progress, SlicesDone, Started, Stop, result_of
+from napari_unet.refinement import refine, refine_job
+
+SPACING = (2.5, 0.8, 1.1)
+
+masks = arrays(np.uint8, (12, 6, 7), elements=st.sampled_from([0, 0, 0, 1, 1, 2, 3]))
+steps = st.lists(
+    st.one_of(
+        st.builds(Opening, radius=st.sampled_from([0.9, 2.6])),
+        st.builds(Closing, radius=st.sampled_from([0.9, 2.6]), classes=st.sampled_from([(), (1,), (2, 3)])),
+        st.builds(FillHoles, by_slice=st.booleans()),
+        st.builds(RemoveSmall, volume=st.sampled_from([0.0, 0.01, 0.05]), voxels=st.integers(0, 8)),
+        st.builds(KeepLargest, pieces=st.integers(1, 3), classes=st.sampled_from([(), (2,)])),
+        st.builds(Smooth, sigma=st.sampled_from([0.5, 1.5]), classes=st.sampled_from([(), (1, 3)])),
+    ),
+    max_size=4,
+)
+
+
+@pytest.fixture
+def speckled():
+    """Two organs with holes, and specks around them, in 6 slices."""
+    mask = np.zeros((6, 40, 40), np.uint8)
+    mask[:, 4:20, 4:20] = 1
+    mask[:, 22:36, 22:36] = 2
+    mask[2, 10, 10] = mask[3, 30, 30] = 0
+    mask[4, 2, 38] = 1
+    mask[1, 38, 2] = 2
+    return mask
+
+
+@given(masks, steps, st.lists(st.integers(0, 11), min_size=1, max_size=3))
+@settings(max_examples=120, deadline=None)
+def test_a_preview_shows_what_the_whole_will_be(mask, some_steps, wanted):
+    config = RefineConfig(steps=tuple(some_steps))
+    protected = mask == 3
+    whole = result_of(refine_job(mask, config, spacing=SPACING, protected=protected)).labels
+    preview = result_of(refine_job(mask, config, spacing=SPACING, protected=protected, slices=wanted)).labels
+    np.testing.assert_array_equal(preview[wanted], whole[wanted])
+    np.testing.assert_array_equal(np.delete(preview, wanted, 0), np.delete(mask, wanted, 0))
+
+
+@given(masks, steps, st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_protected_voxels_never_change(mask, some_steps, seed):
+    protected = np.random.default_rng(seed).random(mask.shape) < 0.3
+    refined = refine(mask, RefineConfig(steps=tuple(some_steps)), spacing=SPACING, protected=protected)
+    np.testing.assert_array_equal(refined.labels[protected], mask[protected])
+
+
+@given(masks, steps)
+@settings(max_examples=60, deadline=None)
+def test_nothing_crosses_from_one_volume_to_the_next(mask, some_steps):
+    config = RefineConfig(steps=tuple(some_steps))
+    together = result_of(refine_job(mask, config, spacing=SPACING, depth=4)).labels
+    apart = [refine(part, config, spacing=SPACING).labels for part in np.split(mask, 3)]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
+
+
+def test_the_default_removes_specks_and_fills_holes(speckled):
+    before = speckled.copy()
+    refined = refine(speckled, spacing=(5.0, 1.0, 1.0))
+    expected = np.zeros_like(speckled)
+    expected[:, 4:20, 4:20] = 1
+    expected[:, 22:36, 22:36] = 2
+    np.testing.assert_array_equal(refined.labels, expected)
+    np.testing.assert_array_equal(speckled, before)
+    assert refined.added == {1: 1, 2: 1}
+    assert refined.removed_ml == {1: 0.005, 2: 0.005}
+    assert refined.changed == (1, 2)
+
+
+def test_steps_run_in_their_order_and_switched_off_ones_do_not():
+    mask = np.zeros((1, 9, 9), np.uint8)
+    mask[0, 2:7, 2:7] = 1
+    mask[0, 3:6, 3:6] = 0
+    fill, open_ = FillHoles(), Opening(radius=1)
+    assert refine(mask, RefineConfig(steps=(fill, open_))).labels.any()
+    assert not refine(mask, RefineConfig(steps=(open_, fill))).labels.any()
+    off = refine(mask, RefineConfig(steps=(Opening(radius=1, enabled=False),)))
+    np.testing.assert_array_equal(off.labels, mask)
+    assert off.changed == ()
+
+
+def test_a_piece_of_just_the_volume_stays():
+    mask = np.zeros((2, 10, 20), np.uint8)
+    mask[:, 0, 0:5] = 1  # 10 voxels of 0.001 ml
+    assert refine(mask, RefineConfig(steps=(RemoveSmall(volume=0.01),))).labels.any()
+    assert not refine(mask, RefineConfig(steps=(RemoveSmall(volume=0.0101),))).labels.any()
+
+
+def test_a_single_slice_goes_by_voxels_and_says_so():
+    mask = np.zeros((1, 8, 8), np.uint8)
+    mask[0, 2, 2:5] = 1
+    config = RefineConfig(steps=(RemoveSmall(volume=100, voxels=3),))
+    assert [event.text for event in refine_job(mask, config) if isinstance(event, Note)] == [
+        "A single slice has no volume: small pieces are told by their number of voxels only."
+    ]
+    np.testing.assert_array_equal(refine(mask, config).labels, mask)
+    assert not refine(mask, RefineConfig(steps=(RemoveSmall(voxels=4),))).labels.any()
+
+
+def test_it_tells_how_far_it_is(speckled):
+    config = RefineConfig(steps=(RemoveSmall(), FillHoles(), Smooth()))
+    events = list(refine_job(speckled, config, spacing=(5.0, 1.0, 1.0), depth=3))
+    assert isinstance(events[0], Started)
+    assert [event.slices for event in events if isinstance(event, SlicesDone)] == [(0, 1, 2), (3, 4, 5)]
+    fractions = [event.fraction for event in events if isinstance(event, Progress)]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert fractions[-1] == 1
+    assert "step 2 of 3: fill holes, class 1" in [event.text for event in events if isinstance(event, Progress)]
+
+
+def test_cancelled_it_leaves_finished_volumes_and_the_rest_as_it_was(speckled):
+    mask = np.concatenate([speckled, speckled])
+    before, out = mask.copy(), np.full_like(mask, 77)
+    job = refine_job(mask, spacing=(5.0, 1.0, 1.0), depth=6, out=out)
+    for event in job:
+        if isinstance(event, SlicesDone):
+            break
+    next(job)
+    job.close()
+    np.testing.assert_array_equal(mask, before)
+    np.testing.assert_array_equal(out[:6], refine(speckled, spacing=(5.0, 1.0, 1.0)).labels)
+    np.testing.assert_array_equal(out[6:], mask[6:])
+
+
+def test_told_to_stop_it_finishes_the_step_and_keeps_it(speckled):
+    job = refine_job(speckled, RefineConfig(steps=(FillHoles(), RemoveSmall())), spacing=(5.0, 1.0, 1.0))
+    next(job)
+    next(job)
+    job.send(Stop())
+    refined = result_of(job)
+    assert refined.added == {1: 1, 2: 1}
+    assert refined.removed == {}
+
+
+def test_the_result_lies_in_the_given_array(speckled):
+    out = np.empty_like(speckled)
+    assert result_of(refine_job(speckled, out=out)).labels is out
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (3, 9, 9), (2, 3, 9, 9)])
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int64, np.float32])
+def test_any_shape_and_kind_of_whole_numbers(shape, dtype):
+    mask = np.zeros(shape, dtype)
+    mask[..., 2:7, 2:7] = 1
+    mask[..., 4, 4] = 0
+    refined = refine(mask, RefineConfig(steps=(FillHoles(),)), spacing=(0.5, 0.5), protected=np.zeros(shape, np.bool_))
+    assert refined.labels.shape == shape
+    assert refined.labels.dtype == np.uint8
+    assert (refined.labels[..., 2:7, 2:7] == 1).all()
+
+
+def test_nothing_comes_of_an_empty_mask():
+    refined = refine(np.zeros((3, 5, 5), np.uint8), RefineConfig(steps=(Opening(), Closing(), KeepLargest(), Smooth())))
+    assert not refined.labels.any()
+    assert refined.changed == ()
+
+
+@pytest.mark.parametrize(
+    ("mask", "options", "message"),
+    [
+        (np.full((2, 4, 4), 255, np.uint8), {}, "painted background"),
+        (np.zeros((4, 4), np.uint8), {}, r"\(Z, Y, X\)"),
+        (np.zeros((2, 4, 4), np.uint8), {"spacing": (1.0, 0.0, 1.0)}, "spacing"),
+        (np.zeros((4, 4, 4), np.uint8), {"depth": 3}, "volumes of 3 slices"),
+        (np.zeros((2, 4, 4), np.uint8), {"slices": [2]}, "slice 2"),
+        (np.zeros((2, 4, 4), np.uint8), {"protected": np.zeros((1, 4, 4), np.bool_)}, "protected voxels"),
+        (np.zeros((2, 4, 4), np.uint8), {"out": np.zeros((2, 4, 5), np.uint8)}, "array for the result"),
+    ],
+)
+def test_what_does_not_fit_is_refused(mask, options, message):
+    with pytest.raises(BadInput, match=message):
+        result_of(refine_job(mask, **options))
+
+
+def test_refine_refuses_what_is_no_mask():
+    with pytest.raises(BadInput, match="rows and columns"):
+        refine(np.zeros(5, np.uint8))
+    with pytest.raises(BadInput, match="fractions"):
+        refine(np.full((4, 4), 0.5))
+    with pytest.raises(BadInput, match="protected voxels"):
+        refine(np.zeros((4, 4), np.uint8), protected=np.zeros((2, 8), np.bool_))
