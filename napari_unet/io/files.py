@@ -1,6 +1,7 @@
 """Reading scans and masks, and writing masks, whatever the format."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from napari_unet.annotation import BACKGROUND, as_paint
 from napari_unet.durable import written_whole
-from napari_unet.errors import BadInput
+from napari_unet.errors import BadInput, OutOfMemory, UnetError
+from napari_unet.io.contents import Contents
 from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
 from napari_unet.io.mask import Mask, named
 from napari_unet.scan import Scan
@@ -40,7 +42,8 @@ def read_scan(path: str | os.PathLike[str], *, series: str | None = None) -> Sca
 
         contents = dicom.read(file, series)
     else:
-        contents = _existing(file, format_of(file)).load().read(file)
+        form = format_of(file)
+        contents = _read(file, lambda: form.load().read(file))
     return Scan.from_array(
         contents.array,
         contents.axes,
@@ -67,7 +70,8 @@ def read_mask(path: str | os.PathLike[str]) -> Mask:
         It would not fit into memory.
     """
     file = Path(path)
-    contents = _existing(file, format_of(file, MASK_SUFFIXES)).load().read_labels(file)
+    form = format_of(file, MASK_SUFFIXES)
+    contents = _read(file, lambda: form.load().read_labels(file))
     if "C" in contents.axes:
         raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
     labels = as_paint(contents.array, str(file))
@@ -134,8 +138,8 @@ def _check(written: Path, meant: Mask, form: Format) -> None:
         raise BadInput(f"{written.name} did not read back as it was written: an older file is untouched. Try again.")
 
 
-def _existing(file: Path, form: Format) -> Format:
-    """Check that there is something to read."""
+def _read(file: Path, reader: Callable[[], Contents]) -> Contents:
+    """Run a reader on a file that is there; whatever a library makes of a damaged file becomes one sentence."""
     try:
         empty = file.stat().st_size == 0
     except OSError as error:
@@ -144,7 +148,17 @@ def _existing(file: Path, form: Format) -> Format:
         raise BadInput(f"{file} is a folder: choose a file in it.")
     if empty:
         raise BadInput(f"{file} is empty: get it again from where it came from.")
-    return form
+    try:
+        return reader()
+    except UnetError:
+        raise
+    except MemoryError as error:
+        raise OutOfMemory(f"{file} does not fit into memory: close other programs, or crop it.") from error
+    except Exception as error:  # parsers of foreign files raise nearly everything
+        raise BadInput(
+            f"{file} is damaged, cut short or not what its name says ({_reason(error)}): get it again from where it "
+            "came from."
+        ) from error
 
 
 def _is_dicom(file: Path) -> bool:

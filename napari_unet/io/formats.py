@@ -13,7 +13,9 @@ class Format:
     """A file format.
 
     A module of this package does the work, imported when first needed. It has ``read(path)``, and
-    ``read_labels(path)`` when ``masks`` and ``write(path, mask)`` when ``writes``.
+    ``read_labels(path)`` when ``masks`` and ``write(path, mask)`` when ``writes``. They raise a ``UnetError``
+    where they can say something better than "damaged"; what else their library raises is caught once, by
+    :mod:`napari_unet.io.files`.
 
     Parameters
     ----------

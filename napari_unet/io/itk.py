@@ -22,7 +22,7 @@ def read(path: Path) -> Contents:
     Raises
     ------
     BadInput
-        It is damaged or cut short, has more dimensions, or its voxels lie in a file outside its folder.
+        It has more dimensions, or its voxels lie in a file outside its folder.
     OutOfMemory
         It would not fit into memory.
     """
@@ -42,38 +42,34 @@ def read_with_fields(path: Path) -> tuple[Contents, dict[str, str]]:
         As :func:`read`.
     """
     parts = _parts(path)
-    try:
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
-        reader.SetFileName(str(path))
-        reader.ReadImageInformation()
-        size, components = reader.GetSize(), reader.GetNumberOfComponents()
-        width = np.dtype(sitk.GetArrayViewFromImage(sitk.Image([1, 1], _scalar(reader.GetPixelID()))).dtype).itemsize
-        admit(path, int(np.prod(size, dtype=object)) * components * width, sum(p.stat().st_size for p in parts))
-        if not 2 <= len(size) <= 4:
-            raise BadInput(f"{path} has {len(size)} dimensions: an image, a volume or a series of volumes is needed.")
-        image = reader.Execute()
-    except (RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise BadInput(
-            f"{path} is damaged, cut short or not what its name says ({reason}): get it again from where it came from."
-        ) from error
-    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    size, components = reader.GetSize(), reader.GetNumberOfComponents()
+    voxel = components * _bytes_of(path, reader.GetPixelID())
+    admit(path, int(np.prod(size, dtype=object)) * voxel, sum(part.stat().st_size for part in parts))
+    if not 2 <= len(size) <= 4:
+        raise BadInput(f"{path} has {len(size)} dimensions: an image, a volume or a series of volumes is needed.")
+    image = reader.Execute()
+    fields = {key: _clean(image.GetMetaData(key)) for key in image.GetMetaDataKeys() if key.isascii()}
     axes = "TZYX"[-len(size) :] + ("C" if components > 1 else "")
     geometry, spacing, unit = _place(image, placed=not _is_nrrd(path) or "NRRD_space" in fields or len(size) == 4)
     return Contents(sitk.GetArrayFromImage(image), axes, spacing, unit, geometry), fields
 
 
-def _scalar(pixel_id: int) -> int:
-    """Give the pixel type of one component, refusing complex and label-map types."""
-    vectors = {getattr(sitk, f"sitkVector{n}"): getattr(sitk, f"sitk{n}") for n in _SCALARS}
-    scalar = vectors.get(pixel_id, pixel_id)
-    if scalar not in vectors.values():
-        raise RuntimeError(f"it holds {sitk.GetPixelIDValueAsString(pixel_id)}, not plain numbers")
-    return int(scalar)
+def _bytes_of(path: Path, pixel_id: int) -> int:
+    """Give the bytes of one number of a pixel type."""
+    for name in ("UInt8", "Int8", "UInt16", "Int16", "UInt32", "Int32", "UInt64", "Int64", "Float32", "Float64"):
+        if pixel_id in (getattr(sitk, f"sitk{name}"), getattr(sitk, f"sitkVector{name}")):
+            return np.dtype(name.lower()).itemsize
+    kind = sitk.GetPixelIDValueAsString(pixel_id)
+    raise BadInput(f"{path} holds {kind}, not plain numbers: save it as grey values.")
 
 
-_SCALARS = ("UInt8", "Int8", "UInt16", "Int16", "UInt32", "Int32", "UInt64", "Int64", "Float32", "Float64")
+def _clean(text: str) -> str:
+    """Make text of bytes that are not UTF-8, which old programs wrote, printable."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _is_nrrd(path: Path) -> bool:
@@ -137,10 +133,7 @@ def _parts(path: Path) -> list[Path]:
     BadInput
         One lies outside the folder: a header must not make this program read any file of the computer.
     """
-    try:
-        names = _data_files(path)
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}.") from error
+    names = _data_files(path)
     if not names:
         return [path]
     folder = path.parent.resolve()

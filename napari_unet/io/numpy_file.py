@@ -15,18 +15,15 @@ def read(path: Path) -> Contents:
     Raises
     ------
     BadInput
-        It is damaged, holds Python objects, or has other axes.
+        It has other axes, or several arrays.
     OutOfMemory
         It would not fit into memory.
     """
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(mapped, np.ndarray):
-            raise BadInput(f"{path} holds several arrays: save one as .npy.")
-        admit(path, mapped.nbytes)
-        array = np.array(mapped)
-    except (ValueError, OSError, EOFError) as error:
-        raise BadInput(f"{path} is not a plain NumPy array, or is cut short ({error}).") from error
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(mapped, np.ndarray):
+        raise BadInput(f"{path} holds several arrays: save one as .npy.")
+    admit(path, mapped.nbytes)
+    array = np.array(mapped)
     if not 2 <= array.ndim <= 4:
         raise BadInput(f"{path} has {array.ndim} axes: an image, a volume or a series of volumes is needed.")
     return Contents(array, "TZYX"[-array.ndim :])

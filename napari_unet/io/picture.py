@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from napari_unet.annotation import BACKGROUND
-from napari_unet.errors import BadInput
 from napari_unet.io.contents import Contents
 from napari_unet.io.gate import admit
 
@@ -19,8 +18,6 @@ def read(path: Path) -> Contents:
 
     Raises
     ------
-    BadInput
-        It is damaged or not a picture.
     OutOfMemory
         It would not fit into memory.
     """
@@ -42,7 +39,7 @@ def read_labels(path: Path) -> Contents:
 
     Raises
     ------
-    BadInput, OutOfMemory
+    OutOfMemory
         As :func:`read`.
     """
     picture = _open(path)
@@ -63,12 +60,11 @@ def black_and_white(labels: NDArray[Any]) -> NDArray[Any]:
 
 def _open(path: Path) -> Image.Image:
     """Open a picture and read its voxels once its size is known to be bearable."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # admit() looks at the size
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
-                admit(path, picture.width * picture.height * len(picture.getbands()) * 4)
-                picture.load()
-                return picture
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInput(f"{path} is damaged, cut short or not a picture ({error}).") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # admit() looks at the size
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            picture.verify()  # the sums of a PNG's parts; it can only be done on a file of its own
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            admit(path, picture.width * picture.height * len(picture.getbands()) * 4)
+            picture.load()
+            return picture

@@ -26,7 +26,7 @@ def read(path: Path) -> Contents:
     Raises
     ------
     BadInput
-        It is damaged, or its segments lie in several layers.
+        Its segments lie in several layers.
     OutOfMemory
         It would not fit into memory.
     """
@@ -57,15 +57,23 @@ def _class_of(path: Path, number: int, segment: dict[str, str]) -> ClassInfo | N
     """Make a class of one segment's fields; None for background, painted or not."""
     try:
         label = int(segment.get("LabelValue", number + 1))
-        red, green, blue = (float(part) for part in segment["Color"].split()) if "Color" in segment else (-1, -1, -1)
     except ValueError as error:
-        raise BadInput(f"{path}: segment {number} has a damaged label value or colour.") from error
+        raise BadInput(f"{path}: segment {number} has a damaged label value: save it again in 3D Slicer.") from error
     if label in (0, BACKGROUND):
         return None
     if not 0 < label <= LARGEST_CLASS:
         raise BadInput(f"{path}: segment {number} has the label value {label}; {LARGEST_CLASS} is the largest here.")
-    colour = (red, green, blue) if "Color" in segment else class_colour(label)
-    return ClassInfo(label=label, name=segment.get("Name") or f"class {label}", colour=colour)
+    name = segment.get("Name") or f"class {label}"
+    return ClassInfo(label=label, name=name, colour=_colour(segment.get("Color", "")) or class_colour(label))
+
+
+def _colour(text: str) -> tuple[float, float, float] | None:
+    """Read a colour; None when it is not one, which is no reason to refuse a mask."""
+    try:
+        red, green, blue = (float(part) for part in text.split())
+    except ValueError:
+        return None
+    return (red, green, blue) if all(0 <= part <= 1 for part in (red, green, blue)) else None
 
 
 def write(path: Path, mask: Mask) -> None:

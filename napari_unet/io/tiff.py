@@ -4,8 +4,10 @@ A TIFF file has no place for a position or an orientation in the patient.
 """
 
 import json
+import os
+import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -32,24 +34,21 @@ def read(path: Path) -> Contents:
     Raises
     ------
     BadInput
-        It is damaged, cut short, or compressed in a way this program cannot read.
+        It is cut short.
     OutOfMemory
         It would not fit into memory.
     """
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            admit(path, series.size * series.dtype.itemsize)
-            _check_length(path, file)
-            array, axes = series.asarray(), _axes(series.axes, series.shape)
-            if series.keyframe.extrasamples and axes.endswith("C"):
-                array = array[..., : -len(series.keyframe.extrasamples)]
-            if axes.endswith("C") and array.shape[-1] == 1:
-                array, axes = array[..., 0], axes[:-1]
-            spacing, unit = _spacing(file)
-            legend = Legend.parse((file.imagej_metadata or {}).get(LEGEND_KEY, ""))
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, OSError, TypeError) as error:
-        raise BadInput(f"{path} is damaged, cut short or not a TIFF this program can read ({error}).") from error
+    with tifffile.TiffFile(path) as file:
+        _check_whole(path, file)
+        series = file.series[0]
+        admit(path, series.size * series.dtype.itemsize)
+        array, axes = series.asarray(), _axes(series.axes, series.shape)
+        if series.keyframe.extrasamples and axes.endswith("C"):
+            array = array[..., : -len(series.keyframe.extrasamples)]
+        if axes.endswith("C") and array.shape[-1] == 1:
+            array, axes = array[..., 0], axes[:-1]
+        spacing, unit = _spacing(file)
+        legend = Legend.parse((file.imagej_metadata or {}).get(LEGEND_KEY, ""))
     return Contents(array, axes, spacing, unit).explained_by(legend)
 
 
@@ -67,14 +66,34 @@ def read_labels(path: Path) -> Contents:
     return Contents(black_and_white(contents.array), contents.axes, contents.spacing, contents.unit)
 
 
-def _check_length(path: Path, file: Any) -> None:
-    """Refuse a file that ends before its voxels do: missing ones would read as 0."""
-    page = file.series[0].keyframe
-    end = max((o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
-    if file.series[0].dataoffset is not None:
-        end = max(end, file.series[0].dataoffset + file.series[0].nbytes)
-    if end > path.stat().st_size:
+def _check_whole(path: Path, file: Any) -> None:
+    """Refuse a file that ends before its pages or voxels do: missing slices would go unnoticed, or read as 0."""
+    form, length = file.tiff, path.stat().st_size
+    try:
+        with path.open("rb") as stream:
+            stream.seek(form.offsetsize)  # 4, or 8 in a BigTIFF: there the position of the first page stands
+            offsets: set[int] = set()
+            while offset := _number(stream, form.offsetformat, form.offsetsize):
+                if offset in offsets:
+                    raise BadInput(f"{path} is damaged: its pages follow each other in a circle.")
+                offsets.add(offset)
+                stream.seek(offset)
+                stream.seek(_number(stream, form.tagnoformat, form.tagnosize) * form.tagsize, os.SEEK_CUR)
+        series = file.series[0]
+        ends = [
+            o + n for page in series.pages if page for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+        if series.dataoffset is not None:
+            ends.append(series.dataoffset + series.nbytes)
+        short = max(ends, default=0) > length
+    except struct.error:
+        short = True
+    if short:
         raise BadInput(f"{path} is cut short: get it again from where it came from.")
+
+
+def _number(stream: BinaryIO, form: str, size: int) -> int:
+    return int(struct.unpack(form, stream.read(size))[0])
 
 
 def _axes(axes: str, shape: tuple[int, ...]) -> str:
