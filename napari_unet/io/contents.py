@@ -1,6 +1,6 @@
 """What a file holds, between the library that reads or writes it and the scan or mask it becomes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class Contents:
     geometry
         Where the voxels lie; None when the file says nothing.
     classes
-        Names and colours; None when the file is not a mask or has none.
+        Names and colours; None when the file does not say that it is a mask.
     name
         For messages and result layers, when the file's own name will not do.
     """
@@ -70,7 +70,7 @@ class Contents:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     unit: Unit = "pixel"
     geometry: Geometry | None = None
-    classes: tuple[ClassInfo, ...] | None = field(default=None)
+    classes: tuple[ClassInfo, ...] | None = None
     name: str = ""
 
     def explained_by(self, legend: Legend | None) -> "Contents":

@@ -37,21 +37,7 @@ def read_scan(path: str | os.PathLike[str], *, series: str | None = None) -> Sca
         It would not fit into memory.
     """
     file = Path(path)
-    if file.is_dir() or (suffix_of(file) in (None, ".dcm") and _is_dicom(file)):
-        from napari_unet.io import dicom
-
-        contents = dicom.read(file, series)
-    else:
-        form = format_of(file)
-        contents = _read(file, lambda: form.load().read(file))
-    return Scan.from_array(
-        contents.array,
-        contents.axes,
-        spacing=contents.spacing,
-        unit=contents.unit,
-        geometry=contents.geometry,
-        name=contents.name or _stem(file),
-    )
+    return _scan(file, _contents(file, series))
 
 
 def read_mask(path: str | os.PathLike[str]) -> Mask:
@@ -71,12 +57,30 @@ def read_mask(path: str | os.PathLike[str]) -> Mask:
     """
     file = Path(path)
     form = format_of(file, MASK_SUFFIXES)
-    contents = _read(file, lambda: form.load().read_labels(file))
-    if "C" in contents.axes:
-        raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
-    labels = as_paint(contents.array, str(file))
-    known = tuple(info for info in contents.classes or () if 0 < info.label < BACKGROUND)
-    return Mask(labels, contents.axes, contents.spacing, contents.unit, contents.geometry, classes=named(labels, known))
+    return _mask(file, _read(file, lambda: form.load().read_labels(file)))
+
+
+def read_scan_or_mask(path: str | os.PathLike[str]) -> Scan | Mask:
+    """Read a file as what it says it is: a mask when it has segments, or was written as one; else a scan.
+
+    Parameters
+    ----------
+    path
+        As for :func:`read_scan`.
+
+    Raises
+    ------
+    BadInput, OutOfMemory
+        As :func:`read_scan`.
+    """
+    file = Path(path)
+    contents = _contents(file, None)
+    if contents.classes is not None:
+        try:
+            return _mask(file, contents)
+        except BadInput:
+            pass  # such as thousands of numbered cells: to be looked at as an image
+    return _scan(file, contents)
 
 
 def write_mask(path: str | os.PathLike[str], mask: Mask) -> Path:
@@ -116,6 +120,34 @@ def write_mask(path: str | os.PathLike[str], mask: Mask) -> Path:
             f"{target} could not be written ({_reason(error)}): is the disk full? An older file is untouched."
         ) from error
     return target
+
+
+def _contents(file: Path, series: str | None) -> Contents:
+    if file.is_dir() or (suffix_of(file) in (None, ".dcm") and is_dicom(file)):
+        from napari_unet.io import dicom
+
+        return dicom.read(file, series)
+    form = format_of(file)
+    return _read(file, lambda: form.load().read(file))
+
+
+def _scan(file: Path, contents: Contents) -> Scan:
+    return Scan.from_array(
+        contents.array,
+        contents.axes,
+        spacing=contents.spacing,
+        unit=contents.unit,
+        geometry=contents.geometry,
+        name=contents.name or _stem(file),
+    )
+
+
+def _mask(file: Path, contents: Contents) -> Mask:
+    if "C" in contents.axes:
+        raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
+    labels = as_paint(contents.array, str(file))
+    known = tuple(info for info in contents.classes or () if 0 < info.label < BACKGROUND)
+    return Mask(labels, contents.axes, contents.spacing, contents.unit, contents.geometry, named(labels, known))
 
 
 def _check(written: Path, meant: Mask, form: Format) -> None:
@@ -161,7 +193,7 @@ def _read(file: Path, reader: Callable[[], Contents]) -> Contents:
         ) from error
 
 
-def _is_dicom(file: Path) -> bool:
+def is_dicom(file: Path) -> bool:
     """Look for the four letters every DICOM file has after its preamble; such files often have no suffix."""
     try:
         with file.open("rb") as stream:

@@ -104,8 +104,10 @@ class Mask:
 
 def named(labels: NDArray[np.uint8], known: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
     """Complete ``known`` with a class for every label that occurs, without background, ascending."""
-    occurring = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-    return classes_for({*occurring.tolist(), *(info.label for info in known)} - {BACKGROUND}, known)
+    occurring: set[int] = set()
+    for part in labels:  # counting needs eight bytes for each voxel
+        occurring |= set(np.flatnonzero(np.bincount(part.ravel(), minlength=256)).tolist())
+    return classes_for({*occurring, *(info.label for info in known)} - {BACKGROUND}, known)
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -49,7 +49,8 @@ def read(path: Path) -> Contents:
     array = _values(image).reshape(shape, order="F").T
     geometry, spacing, unit = _place(image.header)
     legend = _legend(image.header)
-    return Contents(array, "TZYX"[-array.ndim :], spacing, unit, geometry).explained_by(legend)
+    classes = () if image.header.get_intent()[0] == "label" else None
+    return Contents(array, "TZYX"[-array.ndim :], spacing, unit, geometry, classes).explained_by(legend)
 
 
 read_labels = read

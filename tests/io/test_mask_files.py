@@ -13,7 +13,7 @@ from PIL import Image
 
 from napari_unet.annotation import ClassInfo, new_class
 from napari_unet.errors import BadInput
-from napari_unet.io import FORMATS, WRITE_SUFFIXES, Mask, read_mask, read_scan, write_mask
+from napari_unet.io import FORMATS, WRITE_SUFFIXES, Mask, read_mask, read_scan, read_scan_or_mask, write_mask
 from napari_unet.scan import Geometry, Scan
 
 PLACED = tuple(suffix for known in FORMATS if known.writes and known.geometry for suffix in known.suffixes)
@@ -225,3 +225,19 @@ def test_a_flat_mask_goes_onto_a_flat_scan_saved_as_one_slice():
 def test_a_mask_is_checked_when_it_is_made(labels, axes):
     with pytest.raises(BadInput):
         Mask(labels, axes)
+
+
+@pytest.mark.parametrize("suffix", WRITE_SUFFIXES)
+def test_a_mask_says_that_it_is_one(tmp_path, mask, suffix):
+    found = read_scan_or_mask(write_mask(tmp_path / f"mask{suffix}", mask))
+    assert isinstance(found, Mask)
+    assert found.classes == mask.classes
+
+
+def test_an_image_is_a_scan_and_so_are_thousands_of_labels(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, 4)))
+    assert isinstance(read_scan_or_mask(tmp_path / "a.npy"), Scan)
+    cells = nib.Nifti1Image(np.arange(1000, dtype=np.int16).reshape(10, 10, 10), np.eye(4))
+    cells.header.set_intent("label")
+    nib.save(cells, tmp_path / "cells.nii")
+    assert isinstance(read_scan_or_mask(tmp_path / "cells.nii"), Scan)
