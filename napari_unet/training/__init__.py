@@ -1,1 +1,91 @@
-"""."""
+"""Training: from painted scans to a model.
+
+Naming this room costs nothing: torch is imported when the first training begins.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.annotation import ClassInfo, as_paint
+from napari_unet.config import TrainConfig
+from napari_unet.errors import BadInput
+from napari_unet.scan import Scan
+
+if TYPE_CHECKING:
+    from napari_unet.events import Job
+    from napari_unet.model_file import Model
+
+__all__ = ["train", "train_job"]
+
+
+def train_job(
+    scans: Sequence[Scan],
+    paints: Sequence[NDArray[np.uint8]],
+    config: TrainConfig = TrainConfig(),
+    *,
+    classes: Sequence[ClassInfo] = (),
+    preview: NDArray[np.uint8] | None = None,
+    look_at: int | None = None,
+) -> "Job[Model]":
+    """Train as a job that reports and can be told to stop: see :func:`napari_unet.training.loop.train_job`."""
+    from napari_unet.training import loop
+
+    return loop.train_job(scans, paints, config, classes=classes, preview=preview, look_at=look_at)
+
+
+def train(
+    scan: Scan | NDArray[Any] | Sequence[Scan | NDArray[Any]],
+    paint: NDArray[Any] | Sequence[NDArray[Any]],
+    config: TrainConfig = TrainConfig(),
+    *,
+    classes: Sequence[ClassInfo] = (),
+) -> "Model":
+    """Train a network on a painted scan, or on several, and wait for it.
+
+    Parameters
+    ----------
+    scan
+        A :class:`~napari_unet.scan.Scan` or an array (YX, ZYX or TZYX), or a list of them.
+    paint
+        Integers of the scan's shape without its channels: 0 not painted, 1..254 classes, 255 painted as
+        background. A list when ``scan`` is one.
+    config
+        Every choice; the default is the Fast preset.
+    classes
+        Names and colours of the classes, where known.
+
+    Returns
+    -------
+    Model
+        Ready to predict with and to save.
+
+    Raises
+    ------
+    NothingPainted
+        There is too little paint to learn from.
+    BadInput
+        Scan, paint or device cannot be used, or the training diverged at once.
+    OutOfMemory
+        Not even a small patch fits.
+
+    Examples
+    --------
+    >>> model = train(scan, paint, TrainConfig(time_limit=60))  # doctest: +SKIP
+    >>> model.save("liver.unet")  # doctest: +SKIP
+    """
+    scans = [
+        s if isinstance(s, Scan) else Scan.from_array(s) for s in (scan if isinstance(scan, list | tuple) else [scan])
+    ]
+    paints = [np.asarray(p) for p in (paint if isinstance(paint, list | tuple) else [paint])]
+    if len(scans) != len(paints):
+        raise BadInput(f"{len(scans)} scans but {len(paints)} paints: give each scan its own paint.")
+    job = train_job(scans, [s.fold(as_paint(p)) for s, p in zip(scans, paints, strict=True)], config, classes=classes)
+    while True:
+        try:
+            next(job)
+        except StopIteration as finished:
+            model: Model = finished.value
+            return model

@@ -1,0 +1,155 @@
+"""Where training patches come from: every class is seen, whatever its size.
+
+A patch has the same form for all networks, (channels, Z, Y, X), with one slice for those that look at slices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_unet.annotation import IGNORE
+from napari_unet.training.augmentation import Windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SURROUNDINGS = 1.5
+"""A window is this much larger than its patch, so that a turned patch still sees real voxels."""
+REMEMBERED = 100_000
+"""Known voxels of a class of a scan that patches are centred on; more are sampled evenly."""
+BY_CLASS = 0.5
+"""Share of the patches whose class is drawn first, all classes alike; the others follow the paint."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Voxels to learn from.
+
+    Parameters
+    ----------
+    image
+        (channels, Z, Y, X) float32, normalised, on the device.
+    targets
+        (Z, Y, X) uint8: the channel of each voxel, or ``IGNORE``, on the device.
+    ratio
+        Spacing along y divided by spacing along x.
+    """
+
+    image: Tensor
+    targets: Tensor
+    ratio: float
+
+
+@dataclass(frozen=True)
+class PatchSize:
+    """Slices, rows and columns of a patch."""
+
+    depth: int
+    height: int
+    width: int
+
+    @classmethod
+    def fitting(cls, sources: Sequence[Source], side: int, depth: int, stride: int) -> "PatchSize":
+        """Take the largest scan whole when it is no larger than ``side``; sides are multiples of ``stride``."""
+        slices, height, width = (max(source.targets.shape[axis] for source in sources) for axis in range(3))
+        side = -(-side // stride) * stride
+        return cls(
+            min(depth, slices), min(side, -(-height // stride) * stride), min(side, -(-width // stride) * stride)
+        )
+
+    def smaller(self, stride: int) -> "PatchSize | None":
+        """Half the rows and columns, or None when there is no smaller patch worth training on."""
+        height, width = (max(stride, side // 2 // stride * stride) for side in (self.height, self.width))
+        smaller = PatchSize(self.depth, height, width)
+        return smaller if max(height, width) >= 32 and smaller != self else None
+
+
+Place = tuple[int, int, int, int]
+"""Which source, and the z, y, x of a voxel of it to see."""
+
+
+class Sampler:
+    """Draws places and cuts windows around them.
+
+    Parameters
+    ----------
+    sources
+        All have the same channels.
+    classes
+        Output channels of the network.
+    random
+        Draws the places.
+    """
+
+    def __init__(self, sources: Sequence[Source], classes: int, random: np.random.Generator) -> None:
+        self.sources = tuple(sources)
+        self.random = random
+        voxels: list[list[NDArray[np.int64]]] = [[] for _ in range(classes)]
+        counts = np.zeros(classes)
+        for number, source in enumerate(self.sources):
+            targets = source.targets.cpu().numpy()
+            for c in range(classes):
+                found = np.flatnonzero(targets == c)
+                counts[c] += len(found)
+                found = found[:: max(1, len(found) // REMEMBERED)]
+                places = np.stack(np.unravel_index(found, targets.shape), axis=1)
+                voxels[c].append(np.insert(places, 0, number, axis=1))
+        self.voxels = [np.concatenate(of_class) for of_class in voxels]
+        occurs = counts > 0
+        self.chance = BY_CLASS * occurs / occurs.sum() + (1 - BY_CLASS) * counts / counts.sum()
+
+    def draw(self, n: int, size: PatchSize) -> list[Place]:
+        """Draw ``n`` places: a class, a known voxel of it, and some way to go from there."""
+        places = []
+        for c in self.random.choice(len(self.chance), n, p=self.chance):
+            number, z, y, x = (int(i) for i in self.voxels[c][self.random.integers(len(self.voxels[c]))])
+            reach = (size.depth // 2, size.height // 4, size.width // 4)
+            jitter = self.random.uniform(-1, 1, 3) * reach
+            places.append((number, *(round(v) for v in np.add((z, y, x), jitter))))
+        return places
+
+    def cut(self, places: Sequence[Place], size: PatchSize) -> Windows:
+        """Cut the window around each place; patches are moved to lie within their scan where it is large enough."""
+        height, width = (
+            min(max(source.targets.shape[axis] for source in self.sources), round(SURROUNDINGS * side))
+            for axis, side in ((1, size.height), (2, size.width))
+        )
+        images, targets, centres = [], [], []
+        for number, z, y, x in places:
+            source = self.sources[number]
+            slices, rows, columns = source.targets.shape
+            first = max(0, min(z - size.depth // 2, slices - size.depth))
+            middle_y, top = _placed(y, size.height, height, rows)
+            middle_x, left = _placed(x, size.width, width, columns)
+            window = np.s_[first : first + size.depth, top : top + height, left : left + width]
+            missing = (0, max(0, width - columns), 0, max(0, height - rows), 0, max(0, size.depth - slices))
+            images.append(F.pad(source.image[(slice(None), *window)][None], missing, mode="replicate")[0])
+            targets.append(F.pad(source.targets[window], missing, value=IGNORE))
+            centres.append((middle_y - top, middle_x - left))
+        device = images[0].device
+        return Windows(
+            torch.stack(images),
+            torch.stack(targets),
+            torch.tensor(centres, device=device),
+            torch.tensor([self.sources[place[0]].ratio for place in places], device=device),
+        )
+
+    def cover(self, size: PatchSize, most: int) -> list[Place]:
+        """Places whose patches together see all known voxels, ``most`` of them spread evenly where there are more."""
+        step = np.array([1, *(getattr(size, side) for side in ("depth", "height", "width"))])
+        known = np.concatenate([of_class for of_class in self.voxels if len(of_class)])
+        cells = np.unique(known // step, axis=0)
+        cells = cells[np.linspace(0, len(cells) - 1, min(most, len(cells))).round().astype(int)]
+        return [tuple(int(i) for i in cell) for cell in cells * step + step // 2]  # type: ignore[misc]
+
+
+def _placed(voxel: int, patch: int, window: int, length: int) -> tuple[float, int]:
+    """Middle of a patch near a voxel, and where its window begins, along an axis of ``length`` voxels."""
+    first = max(0, min(voxel - patch // 2, length - patch))
+    middle = first + (patch - 1) / 2
+    return middle, max(0, min(round(middle - window / 2), length - window))
