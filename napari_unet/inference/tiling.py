@@ -1,0 +1,141 @@
+"""How a volume is cut into tiles whose results, put side by side, are that of the uncut volume.
+
+Nothing is blended: a tile is seen with a halo of real neighbours around its core, wide enough that every
+voxel of the core is computed from the same voxels as without cutting, and only the core is kept. This is the
+overlap-tile strategy of Ronneberger et al. 2015 (doi:10.1007/978-3-319-24574-4_28), with two additions: what
+is seen begins and ends on multiples of the network's stride, so that max-pooling pairs the same voxels, and it
+stops where the volume stops, so that the network pads there as it does without cutting.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import TypeAlias
+
+ZYX: TypeAlias = tuple[int, int, int]
+"""Voxels along Z, Y and X."""
+Box: TypeAlias = tuple[slice, slice, slice]
+"""A range along Z, Y and X."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A piece of a volume.
+
+    Parameters
+    ----------
+    core
+        What it gives the result of.
+    seen
+        What the network looks at for that: the core and its halo, clipped at the border of the volume.
+    """
+
+    core: Box
+    seen: Box
+
+    @property
+    def core_in_seen(self) -> Box:
+        """Where the core lies within what is seen."""
+        z, y, x = (
+            slice(core.start - seen.start, core.stop - seen.start)
+            for core, seen in zip(self.core, self.seen, strict=True)
+        )
+        return (z, y, x)
+
+    def moved(self, z: int) -> "Tile":
+        """Give the same tile ``z`` slices further on."""
+        return Tile(_moved(self.core, z), _moved(self.seen, z))
+
+
+def _moved(box: Box, z: int) -> Box:
+    return (slice(box[0].start + z, box[0].stop + z), box[1], box[2])
+
+
+def cover(shape: ZYX, core: ZYX, stride: ZYX, halo: ZYX) -> tuple[Tile, ...]:
+    """Cut a volume into tiles; every voxel is in exactly one core.
+
+    Parameters
+    ----------
+    shape
+        Of the volume.
+    core
+        Largest core, at least 1; rounded up to multiples of ``stride``.
+    stride
+        By how much the network shrinks the image on its way down.
+    halo
+        How far a result depends on its neighbours, to either side; rounded up to multiples of ``stride``.
+
+    Returns
+    -------
+    tuple of Tile
+        By Z, then Y, then X.
+    """
+    axes = [tuple(_cut(*along)) for along in zip(shape, core, stride, halo, strict=True)]
+    return tuple(Tile((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in product(*axes))
+
+
+def _cut(size: int, core: int, stride: int, halo: int) -> Iterator[tuple[slice, slice]]:
+    """Cut one axis: the core and what is seen of each piece."""
+    step, margin = _round_up(core, stride), _round_up(halo, stride)
+    for start in range(0, size, step):
+        stop = min(start + step, size)
+        # A core that ends before the volume does ends on the lattice, and so does its halo.
+        yield slice(start, stop), slice(max(0, start - margin), min(stop + margin, size))
+
+
+def most_seen(shape: ZYX, core: ZYX, stride: ZYX, halo: ZYX) -> int:
+    """Give the voxels that the largest tile of :func:`cover` may see."""
+    return prod(
+        min(size, _round_up(length, step) + 2 * _round_up(margin, step))
+        for size, length, step, margin in zip(shape, core, stride, halo, strict=True)
+    )
+
+
+def core_within(voxels: float, shape: ZYX, stride: ZYX, halo: ZYX) -> ZYX:
+    """Choose the largest core whose tiles see no more than so many voxels.
+
+    The whole volume when it can be; never a core smaller than the halo, since such tiles see almost nothing but
+    what other tiles give the result of.
+    """
+    core = shape
+    floor = (max(stride[0], halo[0]), max(stride[1], halo[1]), max(stride[2], halo[2]))
+    while most_seen(shape, core, stride, halo) > voxels:
+        smaller = smaller_core(core, shape, stride, halo, floor)
+        if smaller is None:
+            break
+        core = smaller
+    return core
+
+
+def smaller_core(core: ZYX, shape: ZYX, stride: ZYX, halo: ZYX, floor: ZYX | None = None) -> ZYX | None:
+    """Halve the longer sides of a core, until its tiles see less than they did.
+
+    Parameters
+    ----------
+    core, shape, stride, halo
+        As for :func:`cover`.
+    floor
+        How short a side may become; the stride when None.
+
+    Returns
+    -------
+    tuple of int or None
+        None when no smaller core sees less.
+    """
+    before = most_seen(shape, core, stride, halo)
+    while True:
+        longest = max(core)
+        z, y, x = (
+            max(_round_up(-(-length // 2), step), min(length, least)) if 2 * length > longest else length
+            for length, step, least in zip(core, stride, floor or stride, strict=True)
+        )
+        if (z, y, x) == core:
+            return None
+        core = (z, y, x)
+        if most_seen(shape, core, stride, halo) < before:
+            return core
+
+
+def _round_up(length: int, step: int) -> int:
+    return -(-length // step) * step
