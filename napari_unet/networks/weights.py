@@ -18,7 +18,7 @@ _NOT_WEIGHTS = "num_batches_tracked"
 def weights_of(module: nn.Module) -> dict[str, NDArray[np.float32]]:
     """Copy all weights and running statistics into fp32 NumPy arrays by name."""
     return {
-        name: np.array(value.detach().to("cpu", torch.float32).contiguous())
+        name: value.detach().to("cpu", torch.float32).contiguous().numpy().copy()
         for name, value in module.state_dict().items()
         if not name.endswith(_NOT_WEIGHTS)
     }
