@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from napari_unet.annotation import IGNORE
+from napari_unet.training.metrics import LEAST_VOXELS
 
 ENOUGH_SLICES = 8
 """From so many painted slices on, whole slices are held out."""
@@ -28,8 +29,6 @@ TRIED = 40
 """Of these the fairest are tried, with their gap."""
 MOST_TAKEN = 0.4
 """No class loses more than this share of its voxels to what is held out and the gap."""
-LEAST_VOXELS = 20
-"""A class is measured on no fewer voxels."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ from torch import Tensor
 from napari_unet.annotation import IGNORE
 
 
+LEAST_VOXELS = 20
+"""A class with fewer voxels is not measured: its Dice would be chance."""
+
+
 class Confusion:
     """How often a voxel of one class was taken for another, over known voxels.
 
@@ -31,13 +35,15 @@ class Confusion:
         self.counts += torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def dice(self) -> dict[int, float]:
-        """Dice by label, of the classes that occur; without background unless there is nothing else.
+        """Dice by label, of the classes with enough voxels; without background unless there is nothing else.
 
         Dice 1945, doi:10.2307/1932409.
         """
         counts = self.counts.double().cpu()
         truth, found, both = counts.sum(1), counts.sum(0), counts.diagonal()
         scores = {
-            label: float(2 * both[c] / (truth[c] + found[c])) for c, label in enumerate(self.labels) if truth[c] > 0
+            label: float(2 * both[c] / (truth[c] + found[c]))
+            for c, label in enumerate(self.labels)
+            if truth[c] >= LEAST_VOXELS
         }
         return {label: score for label, score in scores.items() if label} or scores
