@@ -6,7 +6,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
 UNAME := $(shell uname -s)
 DISPLAY_AT_HAND := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(UNAME))

@@ -1,0 +1,74 @@
+"""``napari-unet info``: what a file is."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from napari_unet.cli.output import print_json
+from napari_unet.io import read_scan
+from napari_unet.model_file import SUFFIX, read_description
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser: ArgumentParser = commands.add_parser(
+        "info", help="say what a scan or model is", description="Say what a scan or a model is."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a scan (a file or a folder of DICOM files) or a model")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: Namespace) -> None:
+    """Read and print."""
+    facts = about_model(args.file) if args.file.suffix.lower() == SUFFIX else about_scan(args.file)
+    if args.json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        print(f"{name.replace('_', ' ')}: {_text(value)}")
+
+
+def about_model(file: Path) -> dict[str, Any]:
+    """Describe a model as JSON values."""
+    description = read_description(file)
+    return {"kind": "model", "summary": description.sentence(), **description.model_dump(mode="json")}
+
+
+def about_scan(file: Path) -> dict[str, Any]:
+    """Describe a scan as JSON values."""
+    scan = read_scan(file)
+    return {
+        "kind": "scan",
+        "name": scan.name,
+        "axes": scan.axes,
+        "shape": [int(n) for n in scan.mask_shape],
+        "channels": list(scan.channel_names),
+        "voxels": str(scan.array.dtype),
+        "lowest": float(scan.array.min()),
+        "highest": float(scan.array.max()),
+        "spacing": list(scan.spacing),
+        "unit": scan.unit,
+        "affine": None if scan.geometry is None else scan.geometry.affine.tolist(),
+    }
+
+
+def _text(value: Any) -> str:
+    """Write a JSON value in one line."""
+    match value:
+        case dict():
+            return ", ".join(f"{name.replace('_', ' ')} {_text(inner)}" for name, inner in value.items())
+        case list() if value and isinstance(value[0], dict | list):
+            return "; ".join(map(_text, value))
+        case list():
+            return (
+                " x ".join(map(_text, value))
+                if all(isinstance(v, int) for v in value)
+                else ", ".join(map(_text, value))
+            )
+        case float():
+            return f"{value:.6g}"
+        case None:
+            return "not known"
+        case _:
+            return str(value)

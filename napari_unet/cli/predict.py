@@ -1,0 +1,202 @@
+"""``napari-unet predict``: the mask of a scan, or of many."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.cli.files import check_output, make_folder, stem_of
+from napari_unet.cli.options import add_options, config_from
+from napari_unet.cli.output import notice, print_json
+from napari_unet.cli.running import run as run_job
+from napari_unet.config import PredictConfig
+from napari_unet.durable import written_whole
+from napari_unet.errors import BadInput, UnetError
+from napari_unet.inference import predict_job
+from napari_unet.io import WRITE_SUFFIXES, Mask, read_scan, write_mask
+from napari_unet.model_file import Model, load_model
+from napari_unet.scan import Scan
+
+COMMON = ("device", "threads")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser: ArgumentParser = commands.add_parser(
+        "predict",
+        help="predict the masks of scans",
+        description="Predict the mask of a scan with a model; of several scans into a folder.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL.unet", help="the model")
+    parser.add_argument(
+        "scans", nargs="+", type=Path, metavar="SCAN", help="a scan: a file, or a folder of DICOM files"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MASK",
+        help="the mask to write; of several scans the folder to write masks to, made when missing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--suffix", default=".nii.gz", help="how the names of masks in a folder end, which is their format [.nii.gz]"
+    )
+    parser.add_argument(
+        "--probabilities", type=Path, metavar="FILE.npz",
+        help='also write the probabilities of one scan: "probabilities", float16, classes in front of its axes, '
+        'and "labels" and "names" of these classes',
+    )  # fmt: skip
+    parser.add_argument(
+        "--slices", type=slice_numbers, metavar="3,5-9", help="only these slices, counted from 0; others are left empty"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_options(parser, PredictConfig, COMMON)
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def slice_numbers(text: str) -> tuple[int, ...]:
+    """Read slice numbers such as "3,5-9"."""
+    numbers: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()):
+            raise ArgumentTypeError(f"{text!r} does not name slices: write it like 3,5-9")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(numbers))
+
+
+def run(args: Namespace) -> None:
+    """Predict the scans one by one; one that fails does not keep the others from being done."""
+    if len(args.scans) > 1 and args.probabilities:
+        args.usage_error("--probabilities goes with one scan")
+    config = config_from(args, PredictConfig())
+    masks = outputs(args)
+
+    model = load_model(args.model)
+    done: list[Predicted] = []
+    failures = 0
+    for scan_file, mask_file in zip(args.scans, masks, strict=True):
+        try:
+            done.append(predict_one(model, scan_file, mask_file, config, args.slices, args.probabilities))
+        except UnetError as error:
+            if len(masks) == 1:
+                raise
+            notice(f"{scan_file}: {error}")
+            failures += 1
+            continue
+        if not args.json:
+            print(done[-1].sentence())
+        if done[-1].stopped:
+            break
+    if args.json:
+        print_json({"predictions": [one.as_json() for one in done]})
+    if failures:
+        raise BadInput(f"{failures} of {len(masks)} scans could not be predicted, as said above.")
+
+
+def outputs(args: Namespace) -> list[Path]:
+    """Name the mask of each scan, and check that all can be written."""
+    inputs = [args.model, *args.scans]
+    if args.probabilities:
+        check_output(args.probabilities, (".npz",), inputs)
+    if len(args.scans) == 1 and not args.output.is_dir():
+        check_output(args.output, WRITE_SUFFIXES, inputs)
+        return [args.output]
+    make_folder(args.output)
+    masks = [args.output / f"{stem_of(scan)}{args.suffix}" for scan in args.scans]
+    for scan, mask in zip(args.scans, masks, strict=True):
+        if masks.count(mask) > 1:
+            raise BadInput(f"several scans would have the mask {mask}: predict {scan} by itself.")
+        check_output(mask, WRITE_SUFFIXES, inputs)
+    return masks
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What came of one scan."""
+
+    scan: Path
+    mask: Path
+    volumes: dict[str, float]
+    unit: str
+    slices_done: int
+    slices: int
+    stopped: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether Ctrl-C came before all wanted slices were done."""
+        return self.slices_done < self.slices
+
+    def sentence(self) -> str:
+        """Say where the mask is, and whether it is whole."""
+        partial = f" is partial: {self.slices_done} of {self.slices} slices are done, the others are empty"
+        return f"{self.mask}{partial if self.partial else ''}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all as JSON values."""
+        return {
+            "scan": str(self.scan),
+            "mask": str(self.mask),
+            "volumes": self.volumes,
+            "unit": self.unit,
+            "slices_done": self.slices_done,
+            "slices": self.slices,
+            "partial": self.partial,
+        }
+
+
+def predict_one(
+    model: Model,
+    scan_file: Path,
+    mask_file: Path,
+    config: PredictConfig,
+    slices: Sequence[int] | None = None,
+    probabilities_file: Path | None = None,
+) -> Predicted:
+    """Predict a scan and write its mask, and its probabilities when they have a file.
+
+    Raises
+    ------
+    UnetError
+        The scan cannot be read or does not belong to the model, or the mask cannot be written.
+    """
+    scan = read_scan(scan_file)
+    probabilities = None
+    if probabilities_file is not None:
+        probabilities = np.zeros((len(model.description.classes), *scan.grid), np.float16)
+    ran = run_job(predict_job(model, scan, config, probabilities=probabilities, slices=slices), f"predict {scan.name}")
+    mask = Mask.on(scan, scan.unfold(ran.result.labels), ran.result.classes)
+    write_mask(mask_file, mask)
+    if probabilities_file is not None and probabilities is not None:
+        write_probabilities(probabilities_file, scan, probabilities, model)
+    return Predicted(
+        scan=scan_file,
+        mask=mask_file,
+        volumes=volumes(mask),
+        unit="ml" if scan.unit == "mm" else "voxels",
+        slices_done=len(ran.slices),
+        slices=scan.grid[0] if slices is None else len(slices),
+        stopped=ran.stopped,
+    )
+
+
+def volumes(mask: Mask) -> dict[str, float]:
+    """Measure each class of a mask: ml, or voxels when its spacing is not known."""
+    counts = np.bincount(mask.labels.ravel(), minlength=256)
+    voxel = prod(mask.spacing) / 1000 if mask.unit == "mm" else 1
+    return {info.name: round(float(counts[info.label]) * voxel, 3) for info in mask.classes}
+
+
+def write_probabilities(path: Path, scan: Scan, probabilities: NDArray[np.float16], model: Model) -> None:
+    """Write (K, Z, Y, X) probabilities with the axes of the scan, and which classes they are of."""
+    described = model.description.classes
+    with written_whole(path) as temporary:
+        np.savez(
+            temporary,
+            probabilities=np.stack([scan.unfold(of_class) for of_class in probabilities]),
+            labels=np.array([info.label for info in described], np.uint8),
+            names=np.array([info.name for info in described]),
+        )

@@ -1,0 +1,100 @@
+"""``napari-unet train``: a model from scans and what is painted on them."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.annotation import ClassInfo, PaintSummary, classes_for, count_slices
+from napari_unet.cli.files import check_output
+from napari_unet.cli.options import add_options, config_from
+from napari_unet.cli.output import notice, print_json
+from napari_unet.cli.running import run as run_job
+from napari_unet.config import PRESETS, TrainConfig
+from napari_unet.io import read_mask, read_scan
+from napari_unet.model_file import SUFFIX, Model
+from napari_unet.scan import Scan
+from napari_unet.training import train_job
+
+COMMON = ("unpainted", "time_limit", "steps", "device", "threads", "seed")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser: ArgumentParser = commands.add_parser(
+        "train",
+        help="train a model on painted scans",
+        description="Train a model on one or more scans and what is painted on them. In a PAINT file 0 is not painted, "
+        "1 to 254 are classes, 255 is painted as background.",
+    )
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="SCAN PAINT", help="scans, each followed by the file of its paint"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.unet", help="the model to write")
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="fast",
+        help=" ".join(f"{key.upper()}: {preset.sentence}" for key, preset in PRESETS.items())
+        + " Other options change single parameters of it; their defaults, as shown, are those of fast. [fast]",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_options(parser, TrainConfig, COMMON)
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(args: Namespace) -> None:
+    """Train and write the model."""
+    if len(args.files) % 2:
+        args.usage_error("name scans and paints in pairs: SCAN PAINT [SCAN PAINT ...]")
+    config = config_from(args, PRESETS[args.preset].train)
+    check_output(args.output, (SUFFIX,), args.files)
+    scans, paints, classes = read_painted(args.files)
+    for scan, paint in zip(scans, paints, strict=True):
+        painted = PaintSummary.of(scan.grid, count_slices(paint))
+        notice(f"{scan.name}: {painted.sentence(config.unpainted)}")
+    ran = run_job(train_job(scans, paints, config, classes=classes), "train")
+    report(ran.result, ran.result.save(args.output), stopped=ran.stopped, as_json=args.json)
+
+
+def read_painted(
+    files: Sequence[Path],
+) -> tuple[list[Scan], list[NDArray[np.uint8]], tuple[ClassInfo, ...]]:
+    """Read scans and their paints.
+
+    Parameters
+    ----------
+    files
+        A scan, its paint, and so on.
+
+    Returns
+    -------
+    scans : list of Scan
+        The scans.
+    paints : list of numpy.ndarray
+        (Z, Y, X) uint8 on the grid of each scan.
+    classes : tuple of ClassInfo
+        All classes, with the names that the first file gives them.
+    """
+    scans, paints = [], []
+    named: dict[int, ClassInfo] = {}
+    for scan_file, paint_file in zip(files[::2], files[1::2], strict=True):
+        scan, paint = read_scan(scan_file), read_mask(paint_file)
+        scans.append(scan)
+        paints.append(paint.folded_onto(scan, f"the paint {paint_file}"))
+        named = {info.label: info for info in paint.classes} | named
+    return scans, paints, classes_for(named, tuple(named.values()))
+
+
+def report(model: Model, path: Path, *, stopped: bool, as_json: bool) -> None:
+    """Print what the model is and where it lies."""
+    description = model.description
+    if not as_json:
+        print(f"{path}: {description.sentence()}")
+        return
+    learned = description.learned_from.model_dump(mode="json")
+    classes = [{"label": info.label, "name": info.name} for info in description.classes]
+    print_json({"model": str(path), "classes": classes, "stopped": stopped, **learned})
