@@ -129,7 +129,8 @@ class ConfigForm(QWidget, Generic[ConfigType]):
             return True
         return super().eventFilter(watched, event)
 
-    def _report(self) -> None:
+    def _report(self, *_: object) -> None:
+        # Connected as it is: a lambda would keep the form in memory after its window went.
         if not self._listening:
             return
         try:
@@ -165,7 +166,7 @@ class ConfigForm(QWidget, Generic[ConfigType]):
         title.setToolTip(_tooltip(field))
         title.setContentsMargins(0, 8, 0, 0)
         form.setObjectName(name)
-        form.changed.connect(lambda _: self._report())
+        form.changed.connect(self._report)
         row = self._grid.rowCount()
         self._grid.addWidget(title, row, 0, 1, 2)
         self._grid.addWidget(form, row + 1, 0, 1, 2)
@@ -194,7 +195,7 @@ def _choices(kind: Any) -> tuple[Any, ...]:
     return tuple(kind) if isinstance(kind, type) and issubclass(kind, Enum) else ()
 
 
-def _control(field: FieldInfo, changed: Callable[[], None]) -> Control | None:
+def _control(field: FieldInfo, changed: Callable[..., None]) -> Control | None:
     """Make the control of a parameter; None when it leaves no choice."""
     kind = field.annotation
     if choices := _choices(kind):
@@ -210,26 +211,26 @@ def _control(field: FieldInfo, changed: Callable[[], None]) -> Control | None:
     raise TypeError(f"there is no control for {kind}: exclude the parameter or add one here")
 
 
-def _combo_control(choices: tuple[Any, ...], changed: Callable[[], None]) -> Control:
+def _combo_control(choices: tuple[Any, ...], changed: Callable[..., None]) -> Control:
     box = QComboBox()
     box.addItems([_spoken(choice) for choice in choices])
-    box.currentIndexChanged.connect(lambda _: changed())
+    box.currentIndexChanged.connect(changed)
     return Control(box, lambda: choices[box.currentIndex()], lambda value: box.setCurrentIndex(choices.index(value)))
 
 
-def _check_control(changed: Callable[[], None]) -> Control:
+def _check_control(changed: Callable[..., None]) -> Control:
     box = QCheckBox()
-    box.toggled.connect(lambda _: changed())
+    box.toggled.connect(changed)
     return Control(box, box.isChecked, box.setChecked)
 
 
-def _int_control(allowed: Range, changed: Callable[[], None]) -> Control:
+def _int_control(allowed: Range, changed: Callable[..., None]) -> Control:
     box = QSpinBox()
     box.setRange(int(max(allowed.lowest, -LARGEST_INT)), int(min(allowed.highest, LARGEST_INT)))
     box.setSingleStep(int(allowed.step))
     box.setSuffix(allowed.suffix)
     box.setKeyboardTracking(False)
-    box.valueChanged.connect(lambda _: changed())
+    box.valueChanged.connect(changed)
 
     def read() -> int:
         box.interpretText()
@@ -238,13 +239,13 @@ def _int_control(allowed: Range, changed: Callable[[], None]) -> Control:
     return Control(box, read, box.setValue)
 
 
-def _decimal_control(allowed: Range, changed: Callable[[], None]) -> Control:
+def _decimal_control(allowed: Range, changed: Callable[..., None]) -> Control:
     box = DecimalBox(allowed)
-    box.changed.connect(lambda _: changed())
+    box.changed.connect(changed)
     return Control(box, box.value, box.set_value)
 
 
-def _numbers_control(item: Any, changed: Callable[[], None]) -> Control:
+def _numbers_control(item: Any, changed: Callable[..., None]) -> Control:
     """Make the line for a tuple of whole numbers such as classes ("1, 5"); none written means all."""
     line = QLineEdit()
     line.setPlaceholderText("all")
