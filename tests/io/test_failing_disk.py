@@ -1,6 +1,5 @@
 """A mask that cannot be written leaves the older file, and the folder, as they were."""
 
-import resource
 import stat
 
 import numpy as np
@@ -15,6 +14,7 @@ NOISE = Mask(np.random.default_rng(0).integers(0, 256, (20, 64, 64)).astype(np.u
 @pytest.fixture
 def small_disk():
     """No file can grow beyond 5 kB, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="Windows cannot limit the size of files")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
     yield
