@@ -19,7 +19,7 @@ ENOUGH_SLICES = 8
 """From so many painted slices on, whole slices are held out."""
 GAP_SLICES = 1
 """Slices beside a held-out one that are left out as well."""
-GAP_VOXELS = 3
+GAP_VOXELS = 2
 """Rows and columns around a held-out block that are left out as well."""
 BLOCKS = 6
 """Blocks along the longer side of a slice."""
@@ -27,7 +27,7 @@ DRAWS = 400
 """Random choices compared."""
 TRIED = 40
 """Of these the fairest are tried, with their gap."""
-MOST_TAKEN = 0.4
+MOST_TAKEN = 0.3
 """No class loses more than this share of its voxels to what is held out and the gap."""
 
 

@@ -87,7 +87,7 @@ class Learner:
     def _optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         kind = torch.optim.AdamW if config.optimizer is Optimizer.ADAMW else torch.optim.Adam
-        return kind(self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
+        return kind(self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
     @property
     def learning_rate(self) -> float:

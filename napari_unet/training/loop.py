@@ -23,6 +23,8 @@ from napari_unet.training.material import Material, gather
 
 ROUND_STEPS = 25
 """Steps of a round at least; measuring is then a small part of it."""
+CHANCE = 0.01
+"""A later model that is less than this below the highest Dice is preferred: it has learned more from the rest."""
 PREVIEW_SHARE = 0.08
 """Previews take no more than this share of the time."""
 TIME_LAGS = 0.05
@@ -121,9 +123,10 @@ def train_job(
         Not even a small patch fits.
     """
     compute = choose(config, training=True)
-    yield Started("Training", compute.sentence)
+    wishes = Wishes(look_at=look_at)
     try:
-        return (yield from _train(scans, paints, config, classes, compute, preview, Wishes(look_at=look_at)))
+        yield from _report(Started("Training", compute.sentence), wishes)
+        return (yield from _train(scans, paints, config, classes, compute, preview, wishes))
     except RuntimeError as error:
         if not ran_out_of_memory(error):
             raise
@@ -168,7 +171,8 @@ def _learn(
     """Take steps, measure after every round, and keep the best."""
     config = course.config
     best: Score | None = None
-    rounds_since_best = 0
+    highest = 0.0
+    rounds_since_higher = 0
     losses: list[float] = []
     while True:
         loss = learner.step(course.fraction)
@@ -184,21 +188,24 @@ def _learn(
         losses.append(loss)
         text = f"step {course.step}, loss {loss:.3f}"
         yield from _report(Progress(course.fraction, text, course.seconds_left), wishes)
+        if wishes.look_at is not None and previews.due(course, wishes):
+            yield from _report(previews.paint(wishes), wishes)
         if wishes.stop:
             return best or learner.score(course.step, measured=False)
         done = course.fraction >= 1
         if done or len(losses) >= max(ROUND_STEPS, learner.round_steps):
             score = learner.score(course.step)
-            is_best = best is None or score.dice is None or score.dice >= (best.dice or 0)
-            rounds_since_best = 0 if is_best else rounds_since_best + 1
-            best = score if is_best or best is None else best
+            is_best = score.dice is None or score.dice >= highest - CHANCE
+            if is_best or best is None:
+                best = score
+            higher = score.dice is None or score.dice > highest
+            rounds_since_higher = 0 if higher else rounds_since_higher + 1
+            highest = max(highest, score.dice or 0.0)
             learner.round_done(score)
             yield from _report(_round(course, losses, score, learner.learning_rate, is_best), wishes)
             losses = []
-            if done or 0 < config.early_stopping <= rounds_since_best:
+            if done or 0 < config.early_stopping <= rounds_since_higher:
                 return best
-        if wishes.look_at is not None and previews.due(course, wishes):
-            yield from _report(previews.paint(wishes), wishes)
 
 
 def _round(course: Course, losses: Sequence[float], score: Score, learning_rate: float, best: bool) -> EpochDone:

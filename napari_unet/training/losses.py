@@ -1,7 +1,7 @@
 """What training makes small. Voxels of which nothing is known are taken out before anything is computed."""
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_unet.annotation import IGNORE
 from napari_unet.config import Loss
@@ -23,37 +23,23 @@ def known_voxels(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     logits, targets
-        (known, classes) float32 and (known,) int64. Unknown voxels are gone rather than multiplied by zero: a
+        (classes, known) float32 and (known,) int64. Unknown voxels are gone rather than multiplied by zero: a
         softmax of zeros is not zero, and would stay in both the Dice sums and the mean.
     """
-    known = (targets != IGNORE).flatten().nonzero().squeeze(1)
-    rows = logits.movedim(1, -1).reshape(-1, logits.shape[1])
-    return rows.index_select(0, known).float(), targets.flatten().index_select(0, known).long()
-
-
-def soft_dice(logits: Tensor, targets: Tensor) -> Tensor:
-    """One minus the soft Dice of the classes that occur, over all voxels at once.
-
-    Milletari et al. 2016 (V-Net), doi:10.1109/3DV.2016.79, with their squared denominator left plain as in
-    Drozdzal et al. 2016, doi:10.1007/978-3-319-46976-8_19.
-
-    Parameters
-    ----------
-    logits
-        (voxels, classes) float32.
-    targets
-        (voxels,) int64.
-    """
-    probabilities = logits.softmax(1)
-    truth = F.one_hot(targets, logits.shape[1]).to(probabilities.dtype)
-    size = truth.sum(0)
-    both = (probabilities * truth).sum(0)
-    dice = (2 * both + SMOOTH) / (probabilities.sum(0) + size + SMOOTH)
-    return 1 - dice[size > 0].mean()
+    columns = logits.float().movedim(1, 0).flatten(1)
+    targets = targets.flatten()
+    known = (targets != IGNORE).nonzero().squeeze(1)
+    if len(known) < len(targets):
+        columns, targets = columns.index_select(1, known), targets.index_select(0, known)
+    return columns, targets.long()
 
 
 def loss_of(logits: Tensor, targets: Tensor, which: Loss) -> Tensor:
     """Compute the loss over known voxels; 0, with a gradient of 0, when there are none.
+
+    Half soft Dice and half cross-entropy, or one of them. The soft Dice is that of the classes that occur, over
+    all voxels of the batch at once: Milletari et al. 2016 (V-Net), doi:10.1109/3DV.2016.79, with the plain sums
+    of Drozdzal et al. 2016, doi:10.1007/978-3-319-46976-8_19, in place of their squares.
 
     Parameters
     ----------
@@ -62,14 +48,19 @@ def loss_of(logits: Tensor, targets: Tensor, which: Loss) -> Tensor:
     targets
         (N, ...) uint8, the channel of each voxel or ``IGNORE``.
     which
-        Half soft Dice and half cross-entropy, or one of them.
+        Which loss.
     """
-    rows, truth = known_voxels(logits, targets)
-    if not len(truth):
-        return rows.sum()
-    if which is Loss.DICE:
-        return soft_dice(rows, truth)
-    cross_entropy = F.cross_entropy(rows, truth)
+    columns, channels = known_voxels(logits, targets)
+    if not len(channels):
+        return columns.sum()
+    log_probabilities = columns.log_softmax(0)
+    truth = torch.zeros_like(columns).scatter_(0, channels[None], 1.0)
+    cross_entropy = -(log_probabilities * truth).sum() / len(channels)
     if which is Loss.CE:
         return cross_entropy
-    return 0.5 * soft_dice(rows, truth) + 0.5 * cross_entropy
+    probabilities = log_probabilities.exp()
+    size = truth.sum(1)
+    both = (probabilities * truth).sum(1)
+    dice = (2 * both + SMOOTH) / (probabilities.sum(1) + size + SMOOTH)
+    soft_dice = 1 - dice[size > 0].mean()
+    return soft_dice if which is Loss.DICE else 0.5 * soft_dice + 0.5 * cross_entropy

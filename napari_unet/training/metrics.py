@@ -7,7 +7,6 @@ from torch import Tensor
 
 from napari_unet.annotation import IGNORE
 
-
 LEAST_VOXELS = 20
 """A class with fewer voxels is not measured: its Dice would be chance."""
 
