@@ -8,7 +8,8 @@ stops where the volume stops, so that the network pads there as it does without 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import TypeAlias
@@ -139,3 +140,47 @@ def smaller_core(core: ZYX, shape: ZYX, stride: ZYX, halo: ZYX, floor: ZYX | Non
 
 def _round_up(length: int, step: int) -> int:
     return -(-length // step) * step
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How scans are cut into what the network sees at once.
+
+    Parameters
+    ----------
+    volume
+        Voxels of what is cut by itself: one slice for a 2-D network, one volume of a series for a 3-D one.
+    core, stride, halo
+        As for :func:`cover`.
+    batch
+        Slices side by side in one pass; 1 for a 3-D network.
+    """
+
+    volume: ZYX
+    core: ZYX
+    stride: ZYX
+    halo: ZYX
+    batch: int = 1
+
+    @cached_property
+    def _tiles(self) -> tuple[Tile, ...]:
+        return cover(self.volume, self.core, self.stride, self.halo)
+
+    def slab(self, z: int) -> tuple[Tile, ...]:
+        """Give the tiles that slice ``z`` of the scan comes from: one range along Z, all of Y and X."""
+        first = z // self.volume[0] * self.volume[0]
+        return tuple(tile.moved(first) for tile in self._tiles if tile.core[0].start <= z - first < tile.core[0].stop)
+
+    def smaller(self) -> "Cut | None":
+        """Give a cut that needs less memory: half the batch, else smaller tiles; None when there is none."""
+        if self.batch > 1:
+            return replace(self, batch=self.batch // 2)
+        core = smaller_core(self.core, self.volume, self.stride, self.halo)
+        return core and replace(self, core=core)
+
+    @property
+    def words(self) -> str:
+        """Say how much is seen at once ("4 slices of 512 × 512")."""
+        z, y, x = (min(length, size) for length, size in zip(self.core, self.volume, strict=True))
+        piece = f"{y} × {x}" if self.volume[0] == 1 else f"{z} × {y} × {x}"
+        return f"{self.batch} slices of {piece}" if self.batch > 1 else f"pieces of {piece}"

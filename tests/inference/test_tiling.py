@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.inference.tiling import Tile, core_within, cover, most_seen, smaller_core
@@ -16,9 +16,11 @@ def triples(smallest: int, largest: int) -> st.SearchStrategy[tuple[int, int, in
 
 
 strides = st.tuples(*[st.sampled_from((1, 2, 4, 8))] * 3)
-cuts = st.tuples(triples(1, 60), triples(1, 70), strides, triples(0, 20))
+cuts = st.tuples(triples(1, 30), triples(3, 40), strides, triples(0, 12))
+quick = settings(deadline=None, max_examples=60, derandomize=True)
 
 
+@quick
 @given(cuts)
 def test_every_voxel_is_in_exactly_one_core(cut):
     times = np.zeros(cut[0], int)
@@ -27,6 +29,7 @@ def test_every_voxel_is_in_exactly_one_core(cut):
     assert (times == 1).all()
 
 
+@quick
 @given(cuts)
 def test_tiles_lie_on_the_lattice_and_see_their_halo(cut):
     shape, _, stride, halo = cut
@@ -39,6 +42,7 @@ def test_tiles_lie_on_the_lattice_and_see_their_halo(cut):
             assert 0 <= seen.start < seen.stop <= size
 
 
+@quick
 @given(cuts)
 def test_the_core_is_found_again_in_what_is_seen(cut):
     volume = np.arange(prod(cut[0])).reshape(cut[0])
@@ -46,11 +50,13 @@ def test_the_core_is_found_again_in_what_is_seen(cut):
         np.testing.assert_array_equal(volume[tile.seen][tile.core_in_seen], volume[tile.core])
 
 
+@quick
 @given(cuts)
 def test_no_tile_sees_more_than_foretold(cut):
     assert max(prod(s.stop - s.start for s in tile.seen) for tile in cover(*cut)) <= most_seen(*cut)
 
 
+@quick
 @given(cuts)
 def test_smaller_cores_see_less_and_come_to_an_end(cut):
     shape, core, stride, halo = cut

@@ -1,0 +1,154 @@
+"""A trained network, ready to compute: loaded, folded and laid out for the device at hand."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from napari_unet.config import ComputeConfig, Device, Precision
+from napari_unet.inference.tiling import ZYX, Box, Cut, core_within, most_seen
+from napari_unet.model_file import Model
+from napari_unet.networks import build, choose, fold_batch_norm, load_weights
+
+MEMORY_SHARE = 0.6
+"""What one pass may take of the free memory; convolutions need room to work in."""
+MOST_CPU_BYTES = 6e9
+"""More than this makes nothing faster on a processor, and a pass so long that nobody waits for its end."""
+BATCH_VOXELS = 512 * 512
+"""A pass over this many voxels keeps a GPU busy; more slices side by side gain nothing."""
+MOST_BATCH = 16
+MOST_ELEMENTS = 2**31 - 1
+"""GPU libraries count the elements of a tensor in 32 bits."""
+
+Result: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
+"""Labels (N, Z, Y, X), and probabilities (N, classes, Z, Y, X) where they were asked for."""
+
+
+class Engine:
+    """A trained network on the device where it computes.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    config
+        Where and how to compute.
+
+    Raises
+    ------
+    BadModelFile
+        The weights do not belong to the network that the model describes.
+    BadInput
+        The device asked for is not there.
+    """
+
+    def __init__(self, model: Model, config: ComputeConfig) -> None:
+        self.model = model
+        self.config = config
+        self.compute = choose(config)
+        labels = model.description.labels
+        with torch.device("meta"):
+            network = build(model.description.network, len(model.description.channel_names), len(labels))
+        load_weights(network, model.weights)
+        self._stride, self._halo = network.stride, network.halo
+        self._module: Any = fold_batch_norm(network).to(self.compute.device, self.compute.dtype)
+        self._label_of = torch.tensor(labels, dtype=torch.uint8, device=self.compute.device)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes elsewhere than on the processor."""
+        return self.compute.device.type != "cpu"
+
+    @property
+    def flat(self) -> bool:
+        """Whether the network sees single slices."""
+        return self.model.description.network.dimensions == 2
+
+    def on_cpu(self) -> "Engine":
+        """Give the same network on the processor."""
+        config = self.config.model_copy(update={"device": Device.CPU, "precision": Precision.AUTO})
+        return Engine(self.model, config)
+
+    def cut(self, volume: ZYX, tile: int = 0) -> Cut:
+        """Choose how to cut a scan.
+
+        Parameters
+        ----------
+        volume
+            Voxels of one volume, (Z, Y, X).
+        tile
+            Side of the cores in voxels; 0 chooses by the memory at hand.
+        """
+        if self.flat:
+            volume = (1, *volume[1:])
+        z_stride, z_halo = (1, 0) if self.flat else (self._stride, self._halo)
+        stride, halo = (z_stride, self._stride, self._stride), (z_halo, self._halo, self._halo)
+        z, y, x = volume
+        core = (min(tile, z), min(tile, y), min(tile, x)) if tile else core_within(self._room(), volume, stride, halo)
+        batch = 1
+        if self.on_gpu and self.flat:
+            batch = min(MOST_BATCH, max(1, BATCH_VOXELS // most_seen(volume, core, stride, halo)))
+        return Cut(volume, core, stride, halo, batch)
+
+    def _room(self) -> float:
+        """Give how many voxels one pass may see."""
+        device, width = self.compute.device, self.model.description.network.width
+        # The widest moment is the topmost level on the way up: skip connection, upsampled features, both joined,
+        # and the result of the convolution; measured, with what the convolution works in, 6 times the width.
+        voxel = 6 * width * self.compute.dtype.itemsize + 8 * len(self.model.description.labels)
+        if device.type == "cuda":
+            room = MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
+        else:
+            room = min(MOST_CPU_BYTES, MEMORY_SHARE * psutil.virtual_memory().available)
+        return min(room / voxel, MOST_ELEMENTS / max(2 * width, len(self.model.description.labels)))
+
+    def __call__(self, seen: NDArray[np.float32], core: Box, *, probabilities: bool = False) -> Result:
+        """Predict tiles.
+
+        Parameters
+        ----------
+        seen
+            (N, C, Z, Y, X) normalised intensities; Z is 1 for a 2-D network.
+        core
+            Of what part of (Z, Y, X) the result is wanted.
+        probabilities
+            Whether the softmax of the classes is wanted too.
+        """
+        logits = self.logits(seen)[(..., *core)]
+        # The choice is made on the device: one byte a voxel travels instead of a float for each class.
+        labels = self._label_of[logits.argmax(dim=1)].numpy(force=True)
+        if not probabilities:
+            return labels, None
+        return labels, logits.softmax(dim=1, dtype=torch.float32).half().numpy(force=True)
+
+    @torch.inference_mode()
+    def logits(self, seen: NDArray[np.float32]) -> torch.Tensor:
+        """Give the logits (N, classes, Z, Y, X), on the device, of ``seen`` as in a call."""
+        if self._module is None:
+            raise ValueError("this engine was closed")
+        x = torch.from_numpy(seen[:, :, 0] if self.flat else seen)
+        layout = torch.channels_last if self.flat else torch.channels_last_3d
+        logits: torch.Tensor = self._module(x.to(self.compute.device, self.compute.dtype, memory_format=layout))
+        return logits.unsqueeze(2) if self.flat else logits
+
+    def free(self) -> None:
+        """Give back memory that torch keeps for later."""
+        if self.compute.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.compute.device.type == "mps":
+            torch.mps.empty_cache()
+
+    def close(self) -> None:
+        """Give back all memory; it computes no more."""
+        self._module = None
+        self.free()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an exception means too little memory; the processor and libraries below torch have their own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return any(sign in text for sign in ("out of memory", "can't allocate memory", "ALLOC_FAILED"))

@@ -1,0 +1,350 @@
+"""The prediction job: the same result however it is cut, the order of slices, and what it may be told."""
+
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.config import Device, PredictConfig
+from napari_unet.errors import BadInput, OutOfMemory, UnetError
+from napari_unet.events import LookAt, Note, Progress, SlicesDone, Started, Stop
+from napari_unet.inference import engine as engine_module
+from napari_unet.inference import prediction as prediction_module
+from napari_unet.inference.engine import Engine, is_out_of_memory
+from napari_unet.inference.prediction import predict_job
+from napari_unet.networks import UNet
+
+
+def drain(job, tell=None):
+    """Run a job; ``tell`` gives the command for each event. Returns (result, events)."""
+    events, command = [], None
+    while True:
+        try:
+            events.append(job.send(command))
+        except StopIteration as end:
+            return end.value, events
+        command = tell(events[-1]) if tell else None
+
+
+def order(events):
+    return [z for event in events if isinstance(event, SlicesDone) for z in event.slices]
+
+
+def texts(events):
+    return [event.text for event in events if isinstance(event, Note)]
+
+
+@pytest.mark.parametrize("shape", [(2, 64, 64), (2, 61, 83), (1, 5, 7), (3, 1, 40)])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_it_is_what_the_plain_network_says(phantom, config, shape, dimensions):
+    model, scan = phantom.model(dimensions=dimensions), phantom.scan(*shape)
+    softmax = phantom.reference(model, scan)
+    kept = np.zeros((3, *shape), np.float16)
+    result, _ = drain(predict_job(model, scan, config, probabilities=kept))
+    np.testing.assert_array_equal(result.labels, phantom.labels(model, softmax))
+    np.testing.assert_allclose(result.probabilities, softmax, atol=1e-3)
+    assert result.slices == tuple(range(shape[0]))
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "depth", "shape"), [(2, 2, (1, 150, 131)), (2, 3, (1, 256, 200)), (3, 1, (21, 45, 38))]
+)
+def test_logits_of_tiles_are_those_of_the_whole(phantom, config, dimensions, depth, shape):
+    engine = Engine(phantom.model(dimensions=dimensions, depth=depth), config)
+    seen = np.random.default_rng(0).normal(size=(1, 1, *shape)).astype(np.float32)
+    whole = engine.logits(seen).numpy()
+    cut = engine.cut(shape, tile=16)
+    tiles = cut.slab(0) if dimensions == 2 else tuple(t for z in range(0, shape[0], 16) for t in cut.slab(z))
+    assert len(tiles) > 10
+    for tile in tiles:
+        logits = engine.logits(np.ascontiguousarray(seen[(..., *tile.seen)])).numpy()
+        np.testing.assert_allclose(logits[(..., *tile.core_in_seen)], whole[(..., *tile.core)], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_labels_do_not_depend_on_tiles(phantom, config, dimensions):
+    model, scan = phantom.model(dimensions=dimensions, depth=1), phantom.scan(10, 70, 53)
+    result, events = drain(predict_job(model, scan, config.model_copy(update={"tile": 16})))
+    np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
+    assert sorted(order(events)) == list(range(10))
+
+
+def test_a_wide_slice_is_cut_by_the_memory_at_hand(phantom, config, monkeypatch):
+    monkeypatch.setattr(engine_module, "MOST_CPU_BYTES", 1e6)
+    model, scan = phantom.model(), phantom.scan(1, 200, 200)
+    _, events = drain(predict_job(model, scan, config))
+    fractions = [event.fraction for event in events if isinstance(event, Progress)]
+    assert len(fractions) > 3
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_volumes_of_a_series_do_not_see_each_other(phantom, config):
+    model = phantom.model(dimensions=3, depth=1)
+    scan = phantom.scan(3, 5, 20, 24, axes="TZYX")
+    result, _ = drain(predict_job(model, scan, config.model_copy(update={"tile": 4})))
+    np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
+
+
+@pytest.mark.parametrize("labels", [(0, 3, 200), (1, 2), (7, 254)])
+def test_labels_are_the_numbers_of_the_classes(phantom, config, labels):
+    model, scan = phantom.model(labels), phantom.scan(4, 40, 40)
+    result, _ = drain(predict_job(model, scan, config))
+    np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
+    assert set(np.unique(result.labels)) <= set(labels)
+    assert len(np.unique(result.labels)) > 1
+    assert tuple(info.label for info in result.classes) == labels
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float64])
+def test_any_dtype_can_be_predicted(phantom, config, dtype):
+    result, _ = drain(predict_job(phantom.model(), phantom.scan(1, 16, 16, dtype=dtype), config))
+    assert result.slices == (0,)
+
+
+def test_it_says_where_it_computes_and_how_far_it_is(phantom, config):
+    _, events = drain(predict_job(phantom.model(), phantom.scan(3, 16, 16, name="abdomen"), config))
+    assert events[0] == Started('Predicting "abdomen"', "CPU, 1 thread, fp32")
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.text for event in progress] == ["slice 1 of 3", "slice 2 of 3", "slice 3 of 3"]
+    assert progress[-1].seconds_left == 0
+    assert all(event.seconds_left is not None for event in progress)
+
+
+def test_slices_come_outwards_from_where_the_user_looks(phantom, config):
+    _, events = drain(predict_job(phantom.model(), phantom.scan(7, 16, 16), config, look_at=4))
+    assert order(events) == [4, 3, 5, 2, 6, 1, 0]
+
+
+def test_slices_come_from_the_first_on_when_nobody_looks(phantom, config):
+    _, events = drain(predict_job(phantom.model(), phantom.scan(4, 16, 16), config))
+    assert order(events) == [0, 1, 2, 3]
+
+
+def test_looking_elsewhere_changes_what_comes_next(phantom, config):
+    def tell(event):
+        return LookAt(8) if event == SlicesDone((1,)) else None
+
+    _, events = drain(predict_job(phantom.model(), phantom.scan(10, 16, 16), config), tell)
+    assert order(events) == [0, 1, 8, 7, 9, 6, 5, 4, 3, 2]
+
+
+def test_a_slab_of_a_volume_begins_where_the_user_looks(phantom, config):
+    model = phantom.model(dimensions=3, depth=1)
+    job = predict_job(model, phantom.scan(20, 16, 16), config.model_copy(update={"tile": 8}), look_at=17)
+    _, events = drain(job)
+    assert [event.slices for event in events if isinstance(event, SlicesDone)] == [
+        (16, 17, 18, 19),
+        tuple(range(8, 16)),
+        tuple(range(8)),
+    ]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_only_the_slices_asked_for_are_written(phantom, config, dimensions):
+    model, scan = phantom.model(labels=(1, 2), dimensions=dimensions), phantom.scan(6, 20, 20)
+    out = np.full(scan.grid, 9, np.uint8)
+    result, events = drain(predict_job(model, scan, config, out=out, slices=(4, 1)))
+    expected = phantom.labels(model, phantom.reference(model, scan))
+    np.testing.assert_array_equal(out[[1, 4]], expected[[1, 4]])
+    assert (out[[0, 2, 3, 5]] == 9).all()
+    assert result.slices == (1, 4)
+    assert sorted(order(events)) == [1, 4]
+
+
+def test_no_slices_are_no_work(phantom, config):
+    result, _ = drain(predict_job(phantom.model(), phantom.scan(2, 16, 16), config, slices=()))
+    assert result.slices == ()
+
+
+def test_stop_keeps_what_is_done(phantom, config):
+    model, scan = phantom.model(labels=(1, 2)), phantom.scan(6, 16, 16)
+    result, _ = drain(predict_job(model, scan, config), lambda event: Stop() if event == SlicesDone((2,)) else None)
+    assert result.slices == (0, 1, 2)
+    np.testing.assert_array_equal(result.labels[:3], phantom.labels(model, phantom.reference(model, scan))[:3])
+    assert not result.labels[3:].any()
+
+
+def test_stop_between_tiles_leaves_no_half_slice(phantom, config):
+    def tell(event):
+        return Stop() if isinstance(event, Progress) and event.fraction > 0.5 else None
+
+    scan = phantom.scan(2, 64, 64)
+    out = np.full(scan.grid, 9, np.uint8)
+    result, _ = drain(predict_job(phantom.model(), scan, config.model_copy(update={"tile": 16}), out=out), tell)
+    assert result.slices == (0,)
+    assert (out[0] != 9).all()
+    assert (out[1] == 9).all()
+
+
+def test_stop_before_the_first_slice_is_a_result_too(phantom, config):
+    result, events = drain(predict_job(phantom.model(), phantom.scan(2, 16, 16), config), lambda _: Stop())
+    assert result.slices == ()
+    assert len(events) == 1
+
+
+def test_closing_lets_the_network_go(phantom, config, monkeypatch):
+    networks = []
+
+    class Watched(Engine):
+        def __init__(self, *args):
+            super().__init__(*args)
+            networks.append(weakref.ref(self._module))
+
+    monkeypatch.setattr(prediction_module, "Engine", Watched)
+    job = predict_job(phantom.model(), phantom.scan(5, 16, 16), config)
+    while not isinstance(next(job), SlicesDone):
+        pass
+    assert networks[0]() is not None
+    job.close()
+    assert networks[0]() is None
+
+
+def test_buffers_may_be_files(phantom, config, tmp_path):
+    model, scan = phantom.model(), phantom.scan(3, 20, 20)
+    out = np.memmap(tmp_path / "labels", np.uint8, "w+", shape=scan.grid)
+    kept = np.memmap(tmp_path / "softmax", np.float16, "w+", shape=(3, *scan.grid))
+    result, _ = drain(predict_job(model, scan, config, out=out, probabilities=kept))
+    out.flush()
+    kept.flush()
+    assert result.labels is out
+    assert result.probabilities is kept
+    softmax = phantom.reference(model, scan)
+    read = np.fromfile(tmp_path / "labels", np.uint8).reshape(scan.grid)
+    np.testing.assert_array_equal(read, phantom.labels(model, softmax))
+    np.testing.assert_allclose(np.fromfile(tmp_path / "softmax", np.float16).reshape(kept.shape), softmax, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("buffers", "match"),
+    [
+        ({"out": np.zeros((2, 16, 17), np.uint8)}, "out is"),
+        ({"out": np.zeros((2, 16, 16), np.int64)}, "int64"),
+        ({"probabilities": np.zeros((2, 2, 16, 16), np.float16)}, "probabilities is"),
+    ],
+)
+def test_buffers_that_do_not_fit_are_refused(phantom, config, buffers, match):
+    with pytest.raises(BadInput, match=match):
+        next(predict_job(phantom.model(), phantom.scan(2, 16, 16), config, **buffers))
+
+
+@pytest.mark.parametrize("z", [-1, 2, 140])
+def test_slices_that_are_not_there_are_refused(phantom, config, z):
+    with pytest.raises(BadInput, match=f"no slice {z}"):
+        next(predict_job(phantom.model(), phantom.scan(2, 16, 16), config, slices=[0, z]))
+
+
+def test_a_device_that_is_not_there_is_refused(phantom):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(BadInput, match="cuda"):
+        next(predict_job(phantom.model(), phantom.scan(1, 8, 8), PredictConfig(device=Device.CUDA)))
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory")
+
+
+def run_out_of_memory(monkeypatch, when, error=FULL):
+    """Let the network fail when ``when(number of the pass, its input)`` is true; count the passes."""
+    passes = []
+    forward = UNet.forward
+
+    def failing(self, x):
+        passes.append(tuple(x.shape))
+        if when(len(passes), x):
+            raise error
+        return forward(self, x)
+
+    monkeypatch.setattr(UNet, "forward", failing)
+    return passes
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize(
+    "error",
+    [
+        FULL,
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+    ids=["torch", "python", "allocator"],
+)
+def test_running_out_of_memory_changes_no_label(phantom, config, monkeypatch, k, dimensions, error):
+    model, scan = phantom.model(dimensions=dimensions, depth=1), phantom.scan(12, 64, 64)
+    expected = phantom.labels(model, phantom.reference(model, scan))
+    small = config.model_copy(update={"tile": 32})
+    run_out_of_memory(monkeypatch, lambda number, _: number == k, error)
+    result, events = drain(predict_job(model, scan, small))
+    np.testing.assert_array_equal(result.labels, expected)
+    assert len(texts(events)) == 1
+    assert "Too little memory on this computer" in result.notes[0]
+
+
+def test_tiles_are_halved_until_they_fit(phantom, config, monkeypatch):
+    model, scan = phantom.model(), phantom.scan(2, 128, 128)
+    expected = phantom.labels(model, phantom.reference(model, scan))
+    passes = run_out_of_memory(monkeypatch, lambda _, x: x.numel() > 70 * 70)
+    result, _ = drain(predict_job(model, scan, config))
+    np.testing.assert_array_equal(result.labels, expected)
+    assert "pieces of 128 × 128" in result.notes[0]
+    assert passes[-1][-1] <= 70
+
+
+def test_when_nothing_fits_it_says_so(phantom, config, monkeypatch):
+    run_out_of_memory(monkeypatch, lambda *_: True)
+    with pytest.raises(OutOfMemory, match="not even in pieces of 4 × 4"):
+        drain(predict_job(phantom.model(), phantom.scan(1, 64, 64, name="x"), config))
+
+
+def test_other_failures_are_not_taken_for_want_of_memory(phantom, config, monkeypatch):
+    run_out_of_memory(monkeypatch, lambda *_: True, RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        drain(predict_job(phantom.model(), phantom.scan(1, 16, 16), config))
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
+
+
+class _Gpu(Engine):
+    """An engine that batches slices as on a GPU unless it was asked for the processor."""
+
+    on_gpu = property(lambda self: self.config.device is Device.AUTO)
+
+
+def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config, monkeypatch):
+    monkeypatch.setattr(prediction_module, "Engine", _Gpu)
+    monkeypatch.setattr(_Gpu, "on_cpu", lambda self: Engine(self.model, config), raising=False)
+    model, scan = phantom.model(), phantom.scan(10, 24, 24)
+    expected = phantom.labels(model, phantom.reference(model, scan))
+    passes = run_out_of_memory(monkeypatch, lambda number, _: number < 5)
+    auto = config.model_copy(update={"device": Device.AUTO})
+    result, events = drain(predict_job(model, scan, auto))
+    np.testing.assert_array_equal(result.labels, expected)
+    assert [shape[0] for shape in passes] == [10, 5, 2, 1, *[1] * 10]
+    assert "10 slices of 24 × 24" in result.notes[0]
+    assert any("goes on on the processor" in note for note in result.notes)
+    assert list(result.notes) == texts(events)
+
+
+def test_a_gpu_predicts_slices_side_by_side(phantom, config, monkeypatch):
+    monkeypatch.setattr(prediction_module, "Engine", _Gpu)
+    model, scan = phantom.model(), phantom.scan(20, 24, 24)
+    result, events = drain(predict_job(model, scan, config.model_copy(update={"device": Device.AUTO}), look_at=10))
+    np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
+    batches = [event.slices for event in events if isinstance(event, SlicesDone)]
+    assert [len(batch) for batch in batches] == [16, 4]
+    assert batches[0][0] == 10
+
+
+def test_a_closed_engine_computes_no_more(phantom, config):
+    engine = Engine(phantom.model(), config)
+    engine.close()
+    with pytest.raises(ValueError, match="closed"):
+        engine.logits(np.zeros((1, 1, 1, 8, 8), np.float32))
+
+
+def test_weights_of_another_network_are_refused(phantom, config):
+    model = phantom.model()
+    other = type(model)(phantom.model(width=8).description, model.weights)
+    with pytest.raises(UnetError, match="weights do not belong"):
+        next(predict_job(other, phantom.scan(1, 8, 8), config))
