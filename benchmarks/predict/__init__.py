@@ -1,0 +1,1 @@
+"""Speed of prediction."""
