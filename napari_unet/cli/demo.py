@@ -12,7 +12,6 @@ from napari_unet.cli.overview import draw_overview, spread
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import PRESETS, PredictConfig, RefineConfig, TrainConfig
 from napari_unet.durable import written_whole
-from napari_unet.inference import predict_job
 from napari_unet.io import Mask, read_mask, read_scan, write_mask
 from napari_unet.io.sample import PAINT, SCAN, TRUTH, sample_folder
 from napari_unet.training import train_job
@@ -42,8 +41,9 @@ def add_to(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Do the whole job and print where its results are."""
-    # Imported here: SciPy would keep --help waiting.
+    # Imported here: SciPy and torch would keep --help waiting.
     from napari_unet.evaluation import evaluate
+    from napari_unet.inference.prediction import predict_job
     from napari_unet.refinement import refine_job
 
     config = config_from(args, PRESETS["fast"].train)

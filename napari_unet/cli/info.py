@@ -61,11 +61,7 @@ def _text(value: Any) -> str:
         case list() if value and isinstance(value[0], dict | list):
             return "; ".join(map(_text, value))
         case list():
-            return (
-                " x ".join(map(_text, value))
-                if all(isinstance(v, int) for v in value)
-                else ", ".join(map(_text, value))
-            )
+            return ", ".join(map(_text, value))
         case float():
             return f"{value:.6g}"
         case None:

@@ -17,7 +17,6 @@ from napari_unet.cli.running import run as run_job
 from napari_unet.config import PredictConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.inference import predict_job
 from napari_unet.io import WRITE_SUFFIXES, Mask, read_scan, write_mask
 from napari_unet.model_file import Model, load_model
 from napari_unet.scan import Scan
@@ -163,6 +162,8 @@ def predict_one(
     UnetError
         The scan cannot be read or does not belong to the model, or the mask cannot be written.
     """
+    from napari_unet.inference.prediction import predict_job  # imports torch
+
     scan = read_scan(scan_file)
     probabilities = None
     if probabilities_file is not None:
@@ -177,7 +178,7 @@ def predict_one(
         mask=mask_file,
         volumes=volumes(mask),
         unit="ml" if scan.unit == "mm" else "voxels",
-        slices_done=len(ran.slices),
+        slices_done=len(ran.result.slices),
         slices=scan.grid[0] if slices is None else len(slices),
         stopped=ran.stopped,
     )

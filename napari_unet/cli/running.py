@@ -9,7 +9,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Generic, Protocol
 
-from napari_unet.events import Command, EpochDone, Event, Job, Note, Progress, Result, SlicesDone, Started, Stop
+from napari_unet.events import Command, EpochDone, Event, Job, Note, Progress, Result, Started, Stop
 from napari_unet.runner import run_here
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -26,13 +26,10 @@ class Ran(Generic[Result]):
         What it returned.
     stopped
         Whether it was asked to stop early.
-    slices
-        The slices it reported as done.
     """
 
     result: Result
     stopped: bool
-    slices: frozenset[int]
 
 
 def run(job: Job[Result], title: str) -> Ran[Result]:
@@ -54,13 +51,7 @@ def run(job: Job[Result], title: str) -> Ran[Result]:
     UnetError
         What the job raises.
     """
-    slices: set[int] = set()
     with _interrupts() as interrupts, _display(title) as display:
-
-        def on_event(event: Event) -> None:
-            if isinstance(event, SlicesDone):
-                slices.update(event.slices)
-            display.show(event)
 
         def command() -> Command | None:
             if not interrupts.news():
@@ -68,8 +59,8 @@ def run(job: Job[Result], title: str) -> Ran[Result]:
             display.say("Stopping, and keeping what there is. Press Ctrl-C again to give up and write nothing.")
             return Stop()
 
-        result = run_here(job, on_event=on_event, command_source=command)
-    return Ran(result, interrupts.asked, frozenset(slices))
+        result = run_here(job, on_event=display.show, command_source=command)
+    return Ran(result, interrupts.asked)
 
 
 class _Interrupts:

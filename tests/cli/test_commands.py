@@ -1,0 +1,221 @@
+"""The commands on real files: train, predict, refine, evaluate, info, and what they refuse."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_unet import __version__
+from napari_unet.config import FillHoles, Opening, RefineConfig
+from napari_unet.io import Mask, read_mask, read_scan, write_mask
+from napari_unet.model_file import load_model
+from napari_unet.refinement import refine
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("nifti", ".nii.gz"), ("nrrd", ".seg.nrrd")])
+def test_from_paint_to_scores(command, request, quick, tmp_path, kind, suffix):
+    phantom = request.getfixturevalue(kind)
+    model, mask, refined = tmp_path / "m.unet", tmp_path / f"mask{suffix}", tmp_path / f"refined{suffix}"
+    options = [*quick, "--steps=60", "--json"]
+    status, out, _ = command("train", phantom.scan, phantom.paint, "-o", model, *options)
+    trained = json.loads(out)
+    assert status == 0
+    assert trained["slices"] == 2
+    assert [entry["name"] for entry in trained["classes"]] == ["background", "block", "ball"]
+
+    status, out, _ = command("predict", model, phantom.scan, "-o", mask, "--json", "--threads=1")
+    [predicted] = json.loads(out)["predictions"]
+    assert status == 0
+    assert not predicted["partial"]
+    written, scan = read_mask(mask), read_scan(phantom.scan)
+    assert written.geometry.close_to(scan.geometry)
+    assert [info.name for info in written.classes] == ["block", "ball"]
+    block_ml = np.count_nonzero(written.labels == 1) * 0.8 * 0.8 * 3 / 1000
+    assert predicted["volumes"]["block"] == pytest.approx(block_ml, abs=1e-3)
+
+    status, out, _ = command("refine", mask, "-o", refined, "--keep-largest", "1", "--json")
+    assert status == 0
+    assert json.loads(out)["unit"] == "ml"
+
+    status, out, _ = command("evaluate", refined, phantom.truth, "--json")
+    scores = json.loads(out)
+    assert status == 0
+    assert scores["mean_dice"] > 0.9
+    assert [row["name"] for row in scores["classes"]] == ["block", "ball"]
+
+
+def test_several_scans_train_one_model_and_are_predicted_into_a_folder(command, nifti, nrrd, quick, tmp_path):
+    model, masks = tmp_path / "m.unet", tmp_path / "masks"
+    status, _, told = command("train", nifti.scan, nifti.paint, nrrd.scan, nrrd.paint, "-o", model, *quick)
+    assert status == 0
+    assert "2 slices" in told
+    assert load_model(model).description.learned_from.scans == 2
+
+    other = tmp_path / "other.nrrd"
+    other.write_bytes(nrrd.scan.read_bytes())
+    status, out, _ = command("predict", model, nifti.scan, other, "-o", masks, "--suffix", ".nrrd", "--threads=1")
+    assert status == 0
+    assert out.splitlines() == [str(masks / "scan.nrrd"), str(masks / "other.nrrd")]
+    assert all(read_mask(line).labels.shape == (8, 32, 32) for line in out.splitlines())
+
+
+def test_a_scan_that_fails_does_not_keep_the_others(command, model, nifti, tmp_path):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(nifti.scan.read_bytes()[:200])
+    status, out, told = command("predict", model, broken, nifti.scan, "-o", tmp_path / "masks", "--threads=1")
+    assert status == 1
+    assert out.splitlines() == [str(tmp_path / "masks" / "scan.nii.gz")]
+    assert "broken.nii.gz" in told
+    assert told.splitlines()[-1] == "napari-unet: 1 of 2 scans could not be predicted, as said above."
+
+
+def test_the_paint_may_count_unpainted_voxels_as_background(command, nifti, quick, tmp_path):
+    argv = ["train", nifti.scan, nifti.paint, "-o", tmp_path / "m.unet", *quick, "--unpainted", "painted-slices"]
+    status, out, told = command(*argv)
+    assert status == 0
+    assert "what is not painted on them is background" in told
+    assert out.startswith(f"{tmp_path / 'm.unet'}: 2 classes, trained on 2 slices")
+
+
+def test_probabilities_are_written_with_their_classes(command, model, nifti, tmp_path):
+    files = tmp_path / "mask.nii.gz", tmp_path / "p.npz"
+    status, _, _ = command("predict", model, nifti.scan, "-o", files[0], "--probabilities", files[1], "--threads=1")
+    assert status == 0
+    with np.load(files[1]) as written:
+        probabilities = written["probabilities"].astype(np.float32)
+        labels = written["labels"]
+        assert written["names"].tolist() == ["background", "block", "ball"]
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=5e-3)
+    highest = np.sort(probabilities, axis=0)
+    clear = highest[-1] - highest[-2] > 1e-2
+    np.testing.assert_array_equal(labels[probabilities.argmax(0)][clear], read_mask(files[0]).labels[clear])
+
+
+def test_only_the_named_slices_are_predicted(command, model, nifti, tmp_path):
+    whole, some = tmp_path / "whole.nii.gz", tmp_path / "some.nii.gz"
+    assert command("predict", model, nifti.scan, "-o", whole, "--threads=1")[0] == 0
+    assert command("predict", model, nifti.scan, "-o", some, "--slices", "1,3-4", "--threads=1")[0] == 0
+    expected = np.zeros_like(read_mask(whole).labels)
+    expected[[1, 3, 4]] = read_mask(whole).labels[[1, 3, 4]]
+    assert expected.any()
+    np.testing.assert_array_equal(read_mask(some).labels, expected)
+
+
+def test_refinement_does_its_steps_in_the_order_given(command, nrrd, tmp_path):
+    truth = read_mask(nrrd.truth)
+    noisy = truth.labels.copy()
+    noisy[:, 12, 10:20] = 0
+    noisy[:, 6, 2:4] = 1
+    source = write_mask(tmp_path / "noisy.nrrd", replace(truth, labels=noisy))
+    expected = {}
+    for order in ((Opening(radius=2.0), FillHoles()), (FillHoles(), Opening(radius=2.0))):
+        options = {"opening": ["--opening", "2"], "fill-holes": ["--fill-holes"]}
+        argv = [part for step in order for part in options[step.kind]]
+        assert command("refine", source, "-o", tmp_path / "out.nrrd", *argv)[0] == 0
+        expected[order] = refine(noisy, RefineConfig(steps=order), spacing=truth.spacing).labels
+        np.testing.assert_array_equal(read_mask(tmp_path / "out.nrrd").labels, expected[order])
+    first, second = expected.values()
+    assert (first != second).any()
+
+
+def test_refinement_of_some_classes_from_a_file_of_steps(command, nrrd, tmp_path):
+    steps = tmp_path / "steps.json"
+    steps.write_text(RefineConfig(steps=(Opening(radius=30.0),)).model_dump_json())
+    assert command("refine", nrrd.truth, "-o", tmp_path / "o.nrrd", "--config", steps, "--classes", "5")[0] == 0
+    before, after = read_mask(nrrd.truth).labels, read_mask(tmp_path / "o.nrrd").labels
+    np.testing.assert_array_equal(after == 1, before == 1)
+    assert not (after == 5).any()
+
+
+def test_the_table_of_an_evaluation(command, nrrd):
+    status, out, _ = command("evaluate", nrrd.truth, nrrd.truth)
+    header, *rows = [line.split() for line in out.splitlines()]
+    assert status == 0
+    assert header[:3] == ["class", "Dice", "IoU"]
+    assert [row[:5] for row in rows[:2]] == [[n, "1.000", "1.000", "0.00", "0.00"] for n in ("block", "ball")]
+    assert rows[2] == ["mean", "1.000"]
+
+
+def test_info_of_a_scan_and_of_a_model(command, nrrd, model):
+    status, out, _ = command("info", nrrd.scan, "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert (facts["shape"], facts["unit"], facts["spacing"]) == ([8, 32, 32], "mm", pytest.approx([3.0, 0.8, 0.8]))
+    facts = json.loads(command("info", model, "--json")[1])
+    assert facts["network"]["width"] == 8
+    assert [entry["name"] for entry in facts["classes"]] == ["background", "block", "ball"]
+    assert "shape: 8, 32, 32" in command("info", nrrd.scan)[1]
+    assert "summary: 2 classes, trained on 2 slices" in command("info", model)[1]
+
+
+@pytest.fixture
+def bad(tmp_path, nifti, nrrd, model):
+    """What a user may get wrong: the command line, and what the message must speak of."""
+    scan, labels = read_scan(nifti.scan), read_mask(nifti.truth).labels
+    unpainted = write_mask(tmp_path / "unpainted.nii.gz", Mask.on(scan, np.zeros_like(labels)))
+    one_class = write_mask(tmp_path / "one.nii.gz", Mask.on(scan, np.where(labels == 5, np.uint8(5), np.uint8(0))))
+    smaller = write_mask(tmp_path / "smaller.nii.gz", Mask(labels[:, :20]))
+    text = tmp_path / "text.nii.gz"
+    text.write_text("not an image")
+    out, mask = tmp_path / "m.unet", tmp_path / "mask.nii.gz"
+    steps = tmp_path / "steps.json"
+    steps.write_text('{"steps": [{"kind": "polish"}]}')
+    return {
+        "nothing painted": (["train", nifti.scan, unpainted, "-o", out], "Nothing is painted"),
+        "one class": (["train", nifti.scan, one_class, "-o", out], "Only one class"),
+        "another shape": (["train", nifti.scan, smaller, "-o", out], "(8, 20, 32)"),
+        "no such scan": (["train", tmp_path / "none.nii.gz", nifti.paint, "-o", out], "none.nii.gz"),
+        "not an image": (["train", text, nifti.paint, "-o", out], "text.nii.gz"),
+        "a model that is none": (["predict", nifti.scan, nifti.scan, "-o", mask], "not a model"),
+        "no such model": (["predict", tmp_path / "none.unet", nifti.scan, "-o", mask], "none.unet"),
+        "an unknown suffix": (["predict", model, nifti.scan, "-o", tmp_path / "mask.docx"], ".nii.gz"),
+        "a model with another suffix": (["train", nifti.scan, nifti.paint, "-o", tmp_path / "m.pt"], ".unet"),
+        "no such folder": (["predict", model, nifti.scan, "-o", tmp_path / "none" / "m.nrrd"], "none"),
+        "an input as output": (["refine", nrrd.truth, "-o", nrrd.truth], "is an input"),
+        "the paint as mask": (["refine", nrrd.paint, "-o", mask], "255"),
+        "masks of two scans": (["evaluate", smaller, nrrd.truth], "(8, 20, 32)"),
+        "steps that are none": (["refine", nrrd.truth, "-o", mask, "--config", steps], "steps.json"),
+        "slices that are not there": (["predict", model, nifti.scan, "-o", mask, "--slices", "99"], "99"),
+        "two masks of one name": (["predict", model, nifti.scan, nrrd.scan, "-o", tmp_path / "d"], "by itself"),
+    }  # fmt: skip
+
+
+def test_what_cannot_be_done_is_said_in_a_sentence(command, bad, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    for what, (argv, about) in bad.items():
+        status, out, told = command(*argv)
+        last = told.splitlines()[-1]
+        assert (status, out) == (1, ""), what
+        assert last.startswith("napari-unet: "), what
+        assert about in last, what
+        assert "Traceback" not in told, what
+    assert [file for file in sorted(tmp_path.iterdir()) if file.is_file()] == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "about"),
+    [
+        ([], "required"),
+        (["train", "scan.nii.gz", "-o", "m.unet"], "pairs"),
+        (["train", "s.nii", "p.nii", "-o", "m.unet", "--patch", "3"], "greater than or equal to 16"),
+        (["train", "s.nii", "p.nii", "-o", "m.unet", "--steps", "many"], "--steps"),
+        (["predict", "m.unet", "s.nii", "-o", "m.nii", "--slices", "five"], "3,5-9"),
+        (["predict", "m.unet", "a.nii", "b.nii", "-o", "d", "--probabilities", "p.npz"], "one scan"),
+        (["refine", "m.nii", "-o", "o.nii", "--classes", "0"], "1,5"),
+        (["refine", "m.nii", "-o", "o.nii", "--config", "s.json", "--fill-holes"], "not both"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2(command, argv, about):
+    status, _, told = command(*argv)
+    assert status == 2
+    assert about in told.splitlines()[-1]
+
+
+def test_python_m_napari_unet_is_the_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_unet", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"napari-unet-paint {__version__}\n"
