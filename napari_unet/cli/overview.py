@@ -46,7 +46,7 @@ def draw_overview(
     Returns
     -------
     PIL.Image.Image
-        RGB; pixels are square in mm.
+        RGB; pixels are square in mm, axial slices are seen as from the feet.
     """
     height = round(CELL * scan.grid[1] * scan.spacing[1] / (scan.grid[2] * scan.spacing[2]))
     size = (HEAD + (len(masks) + 1) * (CELL + GAP), HEAD + len(slices) * (height + GAP) + HEAD)
@@ -56,15 +56,23 @@ def draw_overview(
     columns = [HEAD + i * (CELL + GAP) for i in range(len(masks) + 1)]
     for x, title in zip(columns, ("scan", *masks), strict=True):
         pen.text((x + CELL // 2, HEAD // 2), title, INK, anchor="mm")
-    grey = _window(scan, slices)
+    grey, upright = _window(scan, slices), _upright(scan)
     for row, z in enumerate(slices):
         y = HEAD + row * (height + GAP)
         pen.text((HEAD // 2, y + height // 2), str(z), INK, anchor="mm")
         cells = [grey[row], *(_coloured(grey[row], mask[z], classes) for mask in masks.values())]
         for x, cell in zip(columns, cells, strict=True):
-            picture.paste(Image.fromarray(cell).resize((CELL, height), Image.Resampling.BICUBIC), (x, y))
+            picture.paste(Image.fromarray(cell[upright]).resize((CELL, height), Image.Resampling.BICUBIC), (x, y))
     _legend(pen, classes, size[1] - HEAD // 2)
     return picture
+
+
+def _upright(scan: Scan) -> tuple[slice, slice]:
+    """Turn axial slices so that the patient's front is on top and the patient's right on the left."""
+    if scan.geometry is None:
+        return slice(None), slice(None)
+    towards_left, towards_back = np.diag(scan.geometry.affine)[:2]
+    return slice(None, None, -1 if towards_back < 0 else 1), slice(None, None, -1 if towards_left < 0 else 1)
 
 
 def _window(scan: Scan, slices: Sequence[int]) -> NDArray[np.uint8]:

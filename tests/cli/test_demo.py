@@ -10,7 +10,7 @@ from napari_unet.annotation import new_class
 from napari_unet.cli.overview import draw_overview, spread
 from napari_unet.io import read_mask
 from napari_unet.model_file import load_model
-from napari_unet.scan import Scan
+from napari_unet.scan import Geometry, Scan
 
 
 def test_the_demo_leaves_mask_picture_table_and_model(command, quick, tmp_path):
@@ -46,6 +46,15 @@ def test_the_picture_shows_each_mask_in_its_column_in_true_proportions():
     assert columns.min() > picture.shape[1] * 0.6
     assert rows.min() > picture.shape[0] * 0.4
     assert height == pytest.approx(width, abs=3)  # 10 rows of 2 mm, 20 columns of 1 mm
+
+
+def test_a_mirrored_scan_is_drawn_upright():
+    array = np.zeros((1, 1, 10, 10), np.int16)
+    array[0, 0] = np.arange(100).reshape(10, 10)
+    mirrored = Geometry(np.diag([-1.0, -1.0, 1.0, 1.0]))
+    straight = draw_overview(Scan(array, geometry=Geometry(np.eye(4))), {}, [], [0])
+    turned = draw_overview(Scan(array[..., ::-1, ::-1], geometry=mirrored), {}, [], [0])
+    np.testing.assert_array_equal(np.asarray(straight), np.asarray(turned))
 
 
 def test_slices_are_spread_evenly():
