@@ -7,7 +7,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from napari_unet.config import ComputeConfig, Device, Precision
+from napari_unet.config import Device, Precision, PredictConfig
 from napari_unet.inference.tiling import ZYX, Box, Cut, core_within, most_seen
 from napari_unet.model_file import Model
 from napari_unet.networks import build, choose, fold_batch_norm, load_weights
@@ -44,7 +44,7 @@ class Engine:
         The device asked for is not there.
     """
 
-    def __init__(self, model: Model, config: ComputeConfig) -> None:
+    def __init__(self, model: Model, config: PredictConfig) -> None:
         self.model = model
         self.config = config
         self.compute = choose(config)
@@ -66,21 +66,9 @@ class Engine:
         """Whether the network sees single slices."""
         return self.model.description.network.dimensions == 2
 
-    def on_cpu(self) -> "Engine":
-        """Give the same network on the processor."""
-        config = self.config.model_copy(update={"device": Device.CPU, "precision": Precision.AUTO})
-        return Engine(self.model, config)
-
-    def cut(self, volume: ZYX, tile: int = 0) -> Cut:
-        """Choose how to cut a scan.
-
-        Parameters
-        ----------
-        volume
-            Voxels of one volume, (Z, Y, X).
-        tile
-            Side of the cores in voxels; 0 chooses by the memory at hand.
-        """
+    def cut(self, volume: ZYX) -> Cut:
+        """Choose how to cut volumes of so many voxels, (Z, Y, X): as configured, else by the memory at hand."""
+        tile = self.config.tile
         if self.flat:
             volume = (1, *volume[1:])
         z_stride, z_halo = (1, 0) if self.flat else (self._stride, self._halo)
@@ -144,6 +132,11 @@ class Engine:
         """Give back all memory; it computes no more."""
         self._module = None
         self.free()
+
+
+def on_processor(config: PredictConfig) -> PredictConfig:
+    """Give the same choices for when a GPU's memory does not suffice."""
+    return config.model_copy(update={"device": Device.CPU, "precision": Precision.AUTO})
 
 
 def is_out_of_memory(error: Exception) -> bool:

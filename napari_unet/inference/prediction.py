@@ -12,12 +12,14 @@ from napari_unet.annotation import ClassInfo
 from napari_unet.config import PredictConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, Event, Job, LookAt, Note, Progress, SlicesDone, Started, Stop
-from napari_unet.inference.engine import Engine, Result, is_out_of_memory
+from napari_unet.inference.engine import Engine, Result, is_out_of_memory, on_processor
 from napari_unet.inference.matching import match
 from napari_unet.inference.tiling import Cut, Tile
 from napari_unet.model_file import Model
 from napari_unet.normalisation import Normalisation, measure
 from napari_unet.scan import Scan
+
+GPU_TOO_SMALL = "The free memory of the GPU does not suffice: the processor computes instead, which is slower."
 
 Events = Generator[Event, Command | None, None]
 
@@ -100,18 +102,19 @@ def predict_job(
         _check_buffer("out", out, scan.grid, np.uint8)
     if probabilities is not None:
         _check_buffer("probabilities", probabilities, (len(model.description.classes), *scan.grid), np.float16)
+    normalisation = measure(scan)
+    engine, about_engine = _load(model, config)
     work = _Work(
         scan=scan,
         channels=matched.channels,
-        normalisation=measure(scan),
-        tile=config.tile,
-        engine=Engine(model, config),
+        normalisation=normalisation,
+        engine=engine,
         todo=todo,
         labels=np.zeros(scan.grid, np.uint8) if out is None else out,
         probabilities=probabilities,
     )
     try:
-        yield from work.run(matched.notes)
+        yield from work.run((*matched.notes, *about_engine))
     finally:
         work.engine.close()
     return Prediction(
@@ -121,6 +124,16 @@ def predict_job(
         slices=tuple(sorted(todo.done)),
         notes=tuple(work.notes),
     )
+
+
+def _load(model: Model, config: PredictConfig) -> tuple[Engine, tuple[str, ...]]:
+    """Load the model, on the processor when the GPU has no room even for the weights, and what to say about it."""
+    try:
+        return Engine(model, config), ()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    return Engine(model, on_processor(config)), (GPU_TOO_SMALL,)
 
 
 class Todo:
@@ -169,7 +182,6 @@ class _Work:
     scan: Scan
     channels: tuple[int, ...]
     normalisation: tuple[Normalisation, ...]
-    tile: int
     engine: Engine
     todo: Todo
     labels: NDArray[np.uint8]
@@ -182,7 +194,7 @@ class _Work:
         self._cut()
 
     def _cut(self) -> None:
-        self.cut = self.engine.cut((self.scan.depth, *self.scan.grid[1:]), self.tile)
+        self.cut = self.engine.cut((self.scan.depth, *self.scan.grid[1:]))
 
     def run(self, notes: Iterable[str]) -> Events:
         """Do all slices, or those until Stop."""
@@ -202,14 +214,14 @@ class _Work:
     def _predict(self, slices: Sequence[int]) -> Events:
         """Predict these slices side by side, and those that come with them in their slabs, tile by tile."""
         slabs = [self.cut.slab(z) for z in slices]
-        depth = len(_along(slabs[0]))
-        labels = np.empty((len(slabs), depth, *self.scan.grid[1:]), np.uint8)
+        waiting = sum(len(self._waiting(slab)) for slab in slabs)
+        labels = np.empty((len(slabs), len(_along(slabs[0])), *self.scan.grid[1:]), np.uint8)
         probabilities = None
         if self.probabilities is not None:
             probabilities = np.empty((len(slabs), len(self.probabilities), *labels.shape[1:]), np.float16)
         for number, tiles in enumerate(zip(*slabs, strict=True)):
             if number:
-                yield from self._tell(self._progress(number / len(slabs[0]) * depth * len(slabs)))
+                yield from self._tell(self._progress(waiting * number / len(slabs[0])))
                 if self.todo.stopped:
                     return
             result = self._attempt(tiles)
@@ -223,7 +235,7 @@ class _Work:
         done = [
             z
             for n, slab in enumerate(slabs)
-            for z in self._keep(_along(slab), labels[n], None if probabilities is None else probabilities[n])
+            for z in self._keep(slab, labels[n], None if probabilities is None else probabilities[n])
         ]
         yield from self._tell(SlicesDone(tuple(done)))
         yield from self._tell(self._progress())
@@ -261,28 +273,34 @@ class _Work:
             return f"Too little memory on {where} for {tried.words}: it goes on with {smaller.words}."
         if self.engine.on_gpu:
             self.engine.close()
-            self.engine = self.engine.on_cpu()
+            self.engine = Engine(self.engine.model, on_processor(self.engine.config))
             self._cut()
-            return "The memory of the GPU does not suffice: it goes on on the processor, which is slower."
+            return GPU_TOO_SMALL
         raise OutOfMemory(
             f'"{self.scan.name}" does not fit into the memory of this computer, not even in {self.cut.words}: close '
             "other programs, or train a narrower or shallower network."
         )
 
-    def _keep(self, along: range, labels: NDArray[np.uint8], probabilities: NDArray[np.float16] | None) -> list[int]:
-        """Write the slices of a slab that remain to be done, and strike them out."""
-        slices = [z for z in along if z in self.todo.remaining]
+    def _waiting(self, slab: Sequence[Tile]) -> list[int]:
+        """Give the slices of a slab that are asked for and not done yet."""
+        return [z for z in _along(slab) if z in self.todo.remaining]
+
+    def _keep(
+        self, slab: Sequence[Tile], labels: NDArray[np.uint8], probabilities: NDArray[np.float16] | None
+    ) -> list[int]:
+        """Write the result of a slab, (Z, Y, X) and (classes, Z, Y, X), where it is asked for."""
+        slices, first = self._waiting(slab), _along(slab).start
         for z in slices:
-            self.labels[z] = labels[z - along.start]
+            self.labels[z] = labels[z - first]
             if self.probabilities is not None and probabilities is not None:
-                self.probabilities[:, z] = probabilities[:, z - along.start]
+                self.probabilities[:, z] = probabilities[:, z - first]
         self.todo.finish(slices)
         return slices
 
     def _progress(self, under_way: float = 0.0) -> Progress:
         """Say how far it is, ``under_way`` being the slices' worth of tiles that wait for the rest of their slab."""
         total, done = self.todo.total, len(self.todo.done)
-        fraction = min(1.0, (done + under_way) / total)
+        fraction = (done + under_way) / total
         left = (monotonic() - self.begun) * (1 / fraction - 1)
         return Progress(fraction, f"slice {done + (under_way > 0)} of {total}", left)
 

@@ -51,10 +51,10 @@ def test_it_is_what_the_plain_network_says(phantom, config, shape, dimensions):
     ("dimensions", "depth", "shape"), [(2, 2, (1, 150, 131)), (2, 3, (1, 256, 200)), (3, 1, (21, 45, 38))]
 )
 def test_logits_of_tiles_are_those_of_the_whole(phantom, config, dimensions, depth, shape):
-    engine = Engine(phantom.model(dimensions=dimensions, depth=depth), config)
+    engine = Engine(phantom.model(dimensions=dimensions, depth=depth), config.model_copy(update={"tile": 16}))
     seen = np.random.default_rng(0).normal(size=(1, 1, *shape)).astype(np.float32)
     whole = engine.logits(seen).numpy()
-    cut = engine.cut(shape, tile=16)
+    cut = engine.cut(shape)
     tiles = cut.slab(0) if dimensions == 2 else tuple(t for z in range(0, shape[0], 16) for t in cut.slab(z))
     assert len(tiles) > 10
     for tile in tiles:
@@ -151,6 +151,16 @@ def test_only_the_slices_asked_for_are_written(phantom, config, dimensions):
     assert (out[[0, 2, 3, 5]] == 9).all()
     assert result.slices == (1, 4)
     assert sorted(order(events)) == [1, 4]
+
+
+def test_progress_never_goes_back(phantom, config):
+    model = phantom.model(dimensions=3, depth=1)
+    tiled = config.model_copy(update={"tile": 16})
+    _, events = drain(predict_job(model, phantom.scan(20, 40, 40), tiled, slices=(3, 4, 17)))
+    fractions = [event.fraction for event in events if isinstance(event, Progress)]
+    assert len(fractions) == 18
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
 
 
 def test_no_slices_are_no_work(phantom, config):
@@ -313,7 +323,7 @@ class _Gpu(Engine):
 
 def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config, monkeypatch):
     monkeypatch.setattr(prediction_module, "Engine", _Gpu)
-    monkeypatch.setattr(_Gpu, "on_cpu", lambda self: Engine(self.model, config), raising=False)
+    monkeypatch.setattr(prediction_module, "on_processor", lambda _: config)
     model, scan = phantom.model(), phantom.scan(10, 24, 24)
     expected = phantom.labels(model, phantom.reference(model, scan))
     passes = run_out_of_memory(monkeypatch, lambda number, _: number < 5)
@@ -322,8 +332,32 @@ def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config,
     np.testing.assert_array_equal(result.labels, expected)
     assert [shape[0] for shape in passes] == [10, 5, 2, 1, *[1] * 10]
     assert "10 slices of 24 × 24" in result.notes[0]
-    assert any("goes on on the processor" in note for note in result.notes)
+    assert any(note.startswith("The free memory of the GPU") for note in result.notes)
     assert list(result.notes) == texts(events)
+
+
+def test_a_gpu_without_room_for_the_weights_is_not_used(phantom, config, monkeypatch):
+    class Full(Engine):
+        def __init__(self, model, asked):
+            if asked.device is Device.AUTO:
+                raise FULL
+            super().__init__(model, config)
+
+    monkeypatch.setattr(prediction_module, "Engine", Full)
+    scan = phantom.scan(2, 16, 16)
+    result, events = drain(predict_job(phantom.model(), scan, PredictConfig()))
+    assert result.slices == (0, 1)
+    assert result.notes == (prediction_module.GPU_TOO_SMALL,)
+    assert order(events) == [0, 1]
+
+
+def test_a_failure_to_load_is_not_taken_for_want_of_memory(phantom, config, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(prediction_module, "Engine", broken)
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        next(predict_job(phantom.model(), phantom.scan(1, 8, 8), config))
 
 
 def test_a_gpu_predicts_slices_side_by_side(phantom, config, monkeypatch):
