@@ -29,7 +29,9 @@ lint: $(VENV)/installed
 	$(BIN)/npe2 validate napari-unet-paint
 
 bench: $(VENV)/installed-bench qt-libraries
-	$(WINDOWED) $(BIN)/python -m benchmarks
+	set -e; for benchmark in $(patsubst benchmarks/%/__main__.py,%,$(wildcard benchmarks/*/__main__.py)); do \
+	    $(WINDOWED) $(BIN)/python -m benchmarks.$$benchmark; \
+	done
 
 qt-libraries:
 	.ci/qt-libraries $(if $(DISPLAY_AT_HAND),,xvfb xauth)
