@@ -25,6 +25,9 @@ REMEMBERED = 100_000
 BY_CLASS = 0.5
 """Share of the patches whose class is drawn first, all classes alike; the others follow the paint."""
 
+REDRAWN = 20
+"""How often another place is drawn instead of one already seen whole."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -104,14 +107,25 @@ class Sampler:
         self.chance = BY_CLASS * occurs / occurs.sum() + (1 - BY_CLASS) * counts / counts.sum()
 
     def draw(self, n: int, size: PatchSize) -> list[Place]:
-        """Draw ``n`` places: a class, a known voxel of it, and some way to go from there."""
-        places = []
-        for c in self.random.choice(len(self.chance), n, p=self.chance):
-            number, z, y, x = (int(i) for i in self.voxels[c][self.random.integers(len(self.voxels[c]))])
-            reach = (size.depth // 2, size.height // 4, size.width // 4)
-            jitter = self.random.uniform(-1, 1, 3) * reach
-            places.append((number, *(round(v) for v in np.add((z, y, x), jitter))))
+        """Draw ``n`` places; a slice or volume that is seen whole comes once while there are others."""
+        places: list[Place] = []
+        seen_whole: set[int] = set()
+        for _ in range(n):
+            for _ in range(REDRAWN):
+                place = self._draw(size)
+                if place[0] not in seen_whole:
+                    break
+            places.append(place)
+            if np.all(self.sources[place[0]].targets.shape <= np.array([size.depth, size.height, size.width])):
+                seen_whole.add(place[0])
         return places
+
+    def _draw(self, size: PatchSize) -> Place:
+        """Draw a class, a known voxel of it, and some way to go from there."""
+        c = self.random.choice(len(self.chance), p=self.chance)
+        number, z, y, x = (int(i) for i in self.voxels[c][self.random.integers(len(self.voxels[c]))])
+        z_step, y_step, x_step = self.random.uniform(-1, 1, 3) * (size.depth // 2, size.height // 4, size.width // 4)
+        return number, round(z + z_step), round(y + y_step), round(x + x_step)
 
     def cut(self, places: Sequence[Place], size: PatchSize) -> Windows:
         """Cut the window around each place; patches are moved to lie within their scan where it is large enough."""

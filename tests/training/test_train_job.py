@@ -107,7 +107,7 @@ def test_scribbles_in_three_dimensions():
     paint = np.zeros_like(mask)
     known = np.random.default_rng(0).random(mask.shape) < 0.05
     paint[known] = np.where(mask[known] == 0, 255, mask[known])
-    config = quick(steps=80, patch_depth=6, network=NetworkConfig(dimensions=3, width=8, depth=2))
+    config = quick(steps=80, learning_rate=0.01, patch_depth=6, network=NetworkConfig(dimensions=3, width=8, depth=2))
     model = train(scan, paint, config)
     network = build(model.description.network, 1, 3)
     load_weights(network, model.weights)
