@@ -142,7 +142,7 @@ class TrainConfig(ComputeConfig):
     """Largest patch side; smaller scans are seen whole."""
     patch_depth: int = parameter(16, at_least=1, at_most=512, step=1, unit="slices")
     """Slices in a patch of a 3-D network."""
-    batch: int = parameter(4, at_least=1, at_most=256, step=1)
+    batch: int = parameter(2, at_least=1, at_most=256, step=1)
     """Patches a step."""
     loss: Loss = Loss.DICE_CE
     """Half soft Dice and half cross-entropy, or one of them, over painted voxels only."""
@@ -158,7 +158,7 @@ class TrainConfig(ComputeConfig):
     """Rounds without improvement before a plateau schedule lowers the learning rate."""
     early_stopping: int = parameter(0, at_least=0, at_most=1000, step=1, unit="rounds")
     """Stop after so many rounds without a better validation Dice; 0 never stops early."""
-    validation: float = parameter(0.15, at_least=0, at_most=0.5, step=0.05)
+    validation: float = parameter(0.1, at_least=0, at_most=0.5, step=0.05)
     """Share of the paint that is held out to measure with; 0 holds nothing out."""
     augment: AugmentConfig = AugmentConfig()
     """How patches are varied."""

@@ -7,6 +7,7 @@ them is neither learned from nor measured on.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ BLOCKS = 6
 """Blocks along the longer side of a slice."""
 DRAWS = 400
 """Random choices compared."""
-TRIED = 40
+TRIED = 20
 """Of these the fairest are tried, with their gap."""
 MOST_TAKEN = 0.3
 """No class loses more than this share of its voxels to what is held out and the gap."""
@@ -123,16 +124,22 @@ def _fairest(
     offsets = np.cumsum([0, *(int(u.max(initial=-1)) + 1 for u in units)])
     counts = np.zeros((offsets[-1], classes), np.int64)
     for target, unit, offset in zip(targets, units, offsets[:-1], strict=True):
-        known = target != IGNORE
-        of_voxel = np.broadcast_to(unit, target.shape)[known].astype(np.int64) + offset
-        counts += np.bincount(of_voxel * classes + target[known], minlength=counts.size).reshape(counts.shape)
+        for of_slice, unit_of in zip(target, unit, strict=True):  # one by one: whole scans are large
+            known = of_slice != IGNORE
+            pairs = (np.broadcast_to(unit_of, of_slice.shape)[known] + offset) * classes + of_slice[known]
+            counts += np.bincount(pairs, minlength=counts.size).reshape(counts.shape)
     candidates = np.flatnonzero(counts.any(1))
     taken = max(1, round(share * len(candidates)))
     if len(candidates) <= taken:
         return None
     draws = [random.choice(candidates, taken, replace=False) for _ in range(DRAWS)]
-    shares = [counts[draw].sum(0) / np.maximum(counts.sum(0), 1) for draw in draws]
-    unfair = [np.abs(of_class - share).sum() + classes * (of_class > MOST_TAKEN).sum() for of_class in shares]
+    totals = np.maximum(counts.sum(0), 1)
+    unfair = []
+    for draw in draws:
+        held = counts[draw].sum(0)
+        wasted = (held > 0) & (held < LEAST_VOXELS)
+        too_much = held > MOST_TAKEN * totals
+        unfair.append(np.abs(held / totals - share).sum() + wasted.sum() + classes * too_much.sum())
     for best in np.argsort(unfair)[:TRIED]:
         split = _split(targets, units, offsets, draws[best], gap)
         if _balanced(targets, split, classes):
@@ -158,10 +165,15 @@ def _split(
 
 def _balanced(targets: Sequence[NDArray[np.uint8]], split: Split, classes: int) -> bool:
     """Whether every class keeps most of its voxels, and at least half of the classes can be measured."""
-    known, kept, measured = (
-        np.sum([np.bincount(t.ravel(), minlength=256)[:classes] for t in arrays], axis=0)
-        for arrays in (targets, split.training, split.held_out)
-    )
+    known, kept, measured = (_count(arrays, classes) for arrays in (targets, split.training, split.held_out))
     fair = np.all(kept >= (1 - MOST_TAKEN) * known)
     measurable = np.count_nonzero(measured >= LEAST_VOXELS) >= np.count_nonzero(known) / 2
     return bool(fair and measurable)
+
+
+def _count(targets: Sequence[NDArray[np.uint8]], classes: int) -> NDArray[np.int64]:
+    """Count the known voxels of each class."""
+    counts = np.zeros(256, np.int64)
+    for of_slice in chain.from_iterable(targets):
+        counts += np.bincount(of_slice.ravel(), minlength=256)
+    return counts[:classes]

@@ -1,9 +1,12 @@
-"""A network while it learns: one step, one measurement, one look at a slice."""
+"""A network while it learns: one step, one measurement, one look at a slice.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Two networks are kept: one that learns, and the running average of its weights, which is the one that is measured,
+shown and returned. The average is better and steadier: Polyak and Juditsky 1992, doi:10.1137/0330046.
+"""
+
+from copy import deepcopy
 from dataclasses import dataclass, field
-from math import ceil, cos, pi
+from math import cos, pi
 
 import numpy as np
 import torch
@@ -12,7 +15,7 @@ from torch import Tensor
 
 from napari_unet.config import Optimizer, Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
-from napari_unet.networks import Compute, build, channels_last, weights_of
+from napari_unet.networks import Compute, UNet, build, channels_last, weights_of
 from napari_unet.normalisation import Normalisation, normalise
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
@@ -21,25 +24,26 @@ from napari_unet.training.material import Material
 from napari_unet.training.metrics import Confusion
 from napari_unet.training.sampling import PatchSize, Place, Sampler
 
+AVERAGED = 0.99
+"""Share of the averaged weights that a step keeps: an average over some 100 steps."""
 MEASURED_BATCHES = 8
 """Batches of held-out patches a measurement uses at most."""
 STEPS_PER_MEASURED_BATCH = 4
 """Steps between measurements for each batch measured: a batch without gradients costs a third of a step."""
 WARM_UP = 0.05
 """Share of a cosine schedule in which the learning rate rises."""
-PREVIEW_SIDE = 512
-"""Rows and columns a preview is computed in at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """A model and how good it is."""
+    """A model and how good it is; ``chance`` is the standard error of ``dice``."""
 
     step: int
     weights: dict[str, NDArray[np.float32]]
     loss: float | None = None
     dice: float | None = None
     dice_per_class: dict[int, float] = field(default_factory=dict)
+    chance: float = 0.0
 
 
 def ran_out_of_memory(error: RuntimeError) -> bool:
@@ -69,6 +73,8 @@ class Learner:
         channels, classes = material.learned[0].image.shape[0], len(material.labels)
         self.network = build(config.network, channels, classes).to(compute.device)
         channels_last(self.network)
+        self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
+        self.steps = 0
         self.optimizer = self._optimizer()
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, mode="max", patience=config.plateau_patience
@@ -78,11 +84,17 @@ class Learner:
         self.sampler = Sampler(material.learned, classes, np.random.default_rng(config.seed))
         self.size = PatchSize.fitting(material.learned, config.patch, config.patch_depth, self.network.stride)
         self.batch = config.batch
-        self.measured: list[list[Place]] = []
-        if material.held_out:
-            self.held_out = Sampler(material.held_out, classes, np.random.default_rng(config.seed))
-            places = self.held_out.cover(self.size, MEASURED_BATCHES * self.batch)
-            self.measured = [places[i : i + self.batch] for i in range(0, len(places), self.batch)]
+        self.held_out = (
+            Sampler(material.held_out, classes, np.random.default_rng(config.seed)) if material.held_out else None
+        )
+        self.measured = self._measured()
+
+    def _measured(self) -> list[list[Place]]:
+        """Batches of places that show the held-out paint."""
+        if self.held_out is None:
+            return []
+        places = self.held_out.cover(self.size, MEASURED_BATCHES * self.batch)
+        return [places[i : i + self.batch] for i in range(0, len(places), self.batch)]
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config = self.config
@@ -119,11 +131,10 @@ class Learner:
             return None
 
     def _step(self) -> float:
-        self.network.train()
         windows = self.sampler.cut(self.sampler.draw(self.batch, self.size), self.size)
         images, targets = self._patches(windows, learning=True)
         with self.compute.autocast():
-            logits = self._logits(images)
+            logits = self._logits(self.network, images)
         loss = loss_of(logits, targets, self.config.loss)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -131,18 +142,29 @@ class Learner:
         if np.isfinite(value):
             self.scaler.step(self.optimizer)
             self.scaler.update()
+            self._follow()
         return value
+
+    def _follow(self) -> None:
+        """Let the averaged network follow the one that learns, closely in the first steps."""
+        self.steps += 1
+        keep = min(AVERAGED, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            for mean, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(new, 1 - keep)
 
     def _patches(self, windows: Windows, *, learning: bool = False) -> tuple[Tensor, Tensor]:
         side = (self.size.height, self.size.width)
         return varied(windows, side, self.config.augment if learning else UNCHANGED, self.random)
 
-    def _logits(self, images: Tensor) -> Tensor:
+    @staticmethod
+    def _logits(network: UNet, images: Tensor) -> Tensor:
         """Give (N, classes, Z, Y, X) logits of (N, channels, Z, Y, X) images, also through a 2-D network."""
-        flat = self.network.dimensions == 2
+        flat = network.dimensions == 2
         layout = torch.channels_last if flat else torch.channels_last_3d
         images = (images.squeeze(2) if flat else images).contiguous(memory_format=layout)
-        logits: Tensor = self.network(images)
+        logits: Tensor = network(images)
         return logits.unsqueeze(2) if flat else logits
 
     def shrink(self) -> str:
@@ -158,46 +180,45 @@ class Learner:
             torch.cuda.empty_cache()
         if self.batch > 1:
             self.batch //= 2
-            return f"Memory ran out: going on with {self.batch} patches a step."
-        smaller = self.size.smaller(self.network.stride)
-        if smaller is None:
-            raise OutOfMemory("The network does not fit into the memory: choose a smaller width or depth.")
-        self.size = smaller
-        return f"Memory ran out: going on with patches of {smaller.height} x {smaller.width} voxels."
-
-    @contextmanager
-    def _judging(self) -> Iterator[None]:
-        """Use the network as it will be used: running statistics, no gradients."""
-        self.network.eval()
-        with torch.inference_mode(), self.compute.autocast():
-            yield
-        self.network.train()
+            what = f"{self.batch} patch{'es' * (self.batch != 1)} a step"
+        else:
+            smaller = self.size.smaller(self.network.stride)
+            if smaller is None:
+                raise OutOfMemory("The network does not fit into the memory: choose a smaller width or depth.")
+            self.size = smaller
+            what = f"patches of {smaller.height} x {smaller.width} voxels"
+        self.measured = self._measured()
+        return f"Memory ran out: going on with {what}."
 
     def score(self, step: int, *, measured: bool = True) -> Score:
         """Copy the weights and measure them on held-out paint, where there is any."""
-        weights = weights_of(self.network)
-        if not self.measured or not measured:
+        weights = weights_of(self.average)
+        if self.held_out is None or not measured:
             return Score(step, weights)
         confusion = Confusion(self.labels, self.compute.device)
         losses = []
-        with self._judging():
+        with torch.inference_mode(), self.compute.autocast():
             for places in self.measured:
                 images, targets = self._patches(self.held_out.cut(places, self.size))
-                logits = self._logits(images)
+                logits = self._logits(self.average, images)
                 confusion.add(logits, targets)
                 losses.append(float(loss_of(logits, targets, self.config.loss)))
         dice = confusion.dice()
-        return Score(step, weights, float(np.mean(losses)), float(np.mean(list(dice.values()))), dice)
+        if not dice:
+            return Score(step, weights, float(np.mean(losses)))
+        return Score(
+            step, weights, float(np.mean(losses)), float(np.mean(list(dice.values()))), dice, confusion.chance()
+        )
 
-    def round_done(self, score: Score) -> None:
+    def round_done(self, score: Score, train_loss: float) -> None:
         """Lower the learning rate of a plateau schedule when rounds no longer help."""
-        if self.config.schedule is Schedule.PLATEAU and score.dice is not None:
-            self.plateau.step(score.dice)
+        if self.config.schedule is Schedule.PLATEAU:
+            self.plateau.step(-train_loss if score.dice is None else score.dice)
 
     def look(self, scan: Scan, normalisation: tuple[Normalisation, ...], z: int) -> NDArray[np.uint8]:
         """Give the labels, (Y, X) uint8, that the model at hand sees on slice ``z`` of a scan.
 
-        A quick look: large slices are computed in pieces that do not overlap.
+        A quick look: a slice larger than a patch is computed in pieces that do not overlap.
         """
         volume = next(v for v in scan.volumes() if v.start <= z < v.stop)
         depth = self.size.depth
@@ -206,10 +227,11 @@ class Learner:
         rows, columns = scan.grid[1:]
         labels = np.zeros((rows, columns), np.uint8)
         label_of = np.array(self.labels, np.uint8)
-        with self._judging():
-            for i in range(ceil(rows / PREVIEW_SIDE)):
-                for j in range(ceil(columns / PREVIEW_SIDE)):
-                    piece = np.s_[i * PREVIEW_SIDE : (i + 1) * PREVIEW_SIDE, j * PREVIEW_SIDE : (j + 1) * PREVIEW_SIDE]
-                    logits = self._logits(images[(..., *piece)][None].to(self.compute.device))
+        height, width = self.size.height, self.size.width  # as in training, so that it fits into the memory
+        with torch.inference_mode(), self.compute.autocast():
+            for top in range(0, rows, height):
+                for left in range(0, columns, width):
+                    piece = np.s_[top : top + height, left : left + width]
+                    logits = self._logits(self.average, images[(..., *piece)][None].to(self.compute.device))
                     labels[piece] = label_of[logits[0, :, z - first].argmax(0).cpu().numpy()]
         return labels

@@ -17,14 +17,18 @@ from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
 from napari_unet.networks import Compute, choose
+from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 from napari_unet.training.learner import Learner, Score, ran_out_of_memory
 from napari_unet.training.material import Material, gather
 
 ROUND_STEPS = 25
 """Steps of a round at least; measuring is then a small part of it."""
-CHANCE = 0.01
-"""A later model that is less than this below the highest Dice is preferred: it has learned more from the rest."""
+CHANCE = 4.0
+"""A later model less than so many standard errors below the highest Dice is kept: it has learned longer.
+
+Twice the usual two, because the standard error takes voxels as independent and neighbours err together.
+"""
 PREVIEW_SHARE = 0.08
 """Previews take no more than this share of the time."""
 TIME_LAGS = 0.05
@@ -45,6 +49,25 @@ class Wishes:
             self.stop = True
         elif isinstance(command, LookAt):
             self.look_at, self.preview_now = command.z, True
+
+
+@dataclass
+class Best:
+    """The best model so far."""
+
+    score: Score | None = None
+    highest: float = 0.0
+    rounds_since_highest: int = 0
+
+    def take(self, score: Score) -> bool:
+        """Keep a model if it is better, or no worse than chance and trained for longer; say whether it was kept."""
+        dice = 1.0 if score.dice is None else score.dice
+        self.rounds_since_highest = 0 if score.dice is None or dice > self.highest else self.rounds_since_highest + 1
+        kept = self.score is None or dice >= self.highest - CHANCE * score.chance
+        if kept:
+            self.score = score
+        self.highest = max(self.highest, score.dice or 0.0)
+        return kept
 
 
 @dataclass
@@ -152,7 +175,7 @@ def _train(
     for text in material.notes:
         yield from _report(Note(text), wishes)
     learner = Learner(material, config, compute)
-    previews = _Previews(learner, scans[0], material, preview)
+    previews = None if preview is None else _Previews(learner, scans[0], material.normalisation, preview)
     best = yield from _learn(learner, course, wishes, previews)
     return Model(_description(scans, config, material, best, course), best.weights)
 
@@ -166,13 +189,10 @@ def _report(event: Event, wishes: Wishes) -> Reports:
 
 
 def _learn(
-    learner: Learner, course: Course, wishes: Wishes, previews: "_Previews"
+    learner: Learner, course: Course, wishes: Wishes, previews: "_Previews | None"
 ) -> Generator[Event, Command | None, Score]:
     """Take steps, measure after every round, and keep the best."""
-    config = course.config
-    best: Score | None = None
-    highest = 0.0
-    rounds_since_higher = 0
+    best = Best()
     losses: list[float] = []
     while True:
         loss = learner.step(course.fraction)
@@ -180,32 +200,27 @@ def _learn(
             yield from _report(Note(learner.shrink()), wishes)
             continue
         if not isfinite(loss):
-            if best is None:
+            if best.score is None:
                 raise BadInput("The training diverged (the loss is not a number): lower the learning rate.")
             yield from _report(Note("The training diverged and was ended: the best model before is kept."), wishes)
-            return best
+            return best.score
         course.step += 1
         losses.append(loss)
         text = f"step {course.step}, loss {loss:.3f}"
         yield from _report(Progress(course.fraction, text, course.seconds_left), wishes)
-        if wishes.look_at is not None and previews.due(course, wishes):
+        if previews is not None and previews.due(course, wishes):
             yield from _report(previews.paint(wishes), wishes)
         if wishes.stop:
-            return best or learner.score(course.step, measured=False)
+            return best.score or learner.score(course.step, measured=False)
         done = course.fraction >= 1
         if done or len(losses) >= max(ROUND_STEPS, learner.round_steps):
             score = learner.score(course.step)
-            is_best = score.dice is None or score.dice >= highest - CHANCE
-            if is_best or best is None:
-                best = score
-            higher = score.dice is None or score.dice > highest
-            rounds_since_higher = 0 if higher else rounds_since_higher + 1
-            highest = max(highest, score.dice or 0.0)
-            learner.round_done(score)
-            yield from _report(_round(course, losses, score, learner.learning_rate, is_best), wishes)
+            kept = best.take(score)
+            learner.round_done(score, float(np.mean(losses)))
+            yield from _report(_round(course, losses, score, learner.learning_rate, kept), wishes)
             losses = []
-            if done or 0 < config.early_stopping <= rounds_since_higher:
-                return best
+            if done or 0 < course.config.early_stopping <= best.rounds_since_highest:
+                return best.score or score
 
 
 def _round(course: Course, losses: Sequence[float], score: Score, learning_rate: float, best: bool) -> EpochDone:
@@ -224,26 +239,29 @@ def _round(course: Course, losses: Sequence[float], score: Score, learning_rate:
 class _Previews:
     """Fills slices of the preview while the model learns, in a small share of the time."""
 
-    def __init__(self, learner: Learner, scan: Scan, material: Material, preview: NDArray[np.uint8] | None) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        scan: Scan,
+        normalisation: tuple[Normalisation, ...],
+        preview: NDArray[np.uint8],
+    ) -> None:
         self.learner = learner
         self.scan = scan
-        self.normalisation = material.normalisations[0]
+        self.normalisation = normalisation
         self.preview = preview
         self.spent = 0.0
         self.last = 0.0
 
     def due(self, course: Course, wishes: Wishes) -> bool:
-        if self.preview is None:
-            return False
-        waited = course.seconds - self.last >= 1.0
-        affordable = waited and self.spent <= PREVIEW_SHARE * course.seconds
-        if wishes.preview_now or affordable:
-            self.last = course.seconds
-            return True
-        return False
+        """Whether to look now: at once at a slice just asked for, else once a second where that is affordable."""
+        affordable = self.spent <= PREVIEW_SHARE * course.seconds and course.seconds - self.last >= 1.0
+        due = wishes.preview_now or (wishes.look_at is not None and affordable)
+        self.last = course.seconds if due else self.last
+        return due
 
     def paint(self, wishes: Wishes) -> Preview:
-        assert self.preview is not None
+        """Fill the slice that is looked at."""
         z = min(max(wishes.look_at or 0, 0), len(self.preview) - 1)
         begun = perf_counter()
         self.preview[z] = self.learner.look(self.scan, self.normalisation, z)
@@ -263,7 +281,7 @@ def _description(
         classes=material.classes,
         spacing=first.spacing,
         unit=first.unit,
-        normalisation=material.normalisations[0],
+        normalisation=material.normalisation,
         training=config,
         learned_from=LearnedFrom(
             scans=len(scans),

@@ -33,8 +33,8 @@ class Material:
     ----------
     classes
         One for each output channel, in their order.
-    normalisations
-        One for each scan and channel.
+    normalisation
+        One for each channel, of the first scan.
     learned, held_out
         Voxels to learn from and to measure on; ``held_out`` is empty when there is too little paint.
     slices
@@ -46,7 +46,7 @@ class Material:
     """
 
     classes: tuple[ClassInfo, ...]
-    normalisations: tuple[tuple[Normalisation, ...], ...]
+    normalisation: tuple[Normalisation, ...]
     learned: tuple[Source, ...]
     held_out: tuple[Source, ...]
     slices: int
@@ -112,7 +112,7 @@ def gather(
                     sources.append(Source(image, torch.from_numpy(part[z]).to(device), ratio))
     return Material(
         classes=tuple(BACKGROUND_CLASS if label == 0 else classes_for([label], classes)[0] for label in labels),
-        normalisations=normalisations,
+        normalisation=normalisations[0],
         learned=tuple(learned),
         held_out=tuple(held_out),
         slices=sum(int((t != IGNORE).any((1, 2)).sum()) for t in targets),

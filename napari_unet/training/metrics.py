@@ -46,3 +46,10 @@ class Confusion:
             if truth[c] >= LEAST_VOXELS
         }
         return {label: score for label, score in scores.items() if label} or scores
+
+    def chance(self) -> float:
+        """Give the standard error of the mean Dice: how much of it is which voxels happened to be held out."""
+        voxels = {label: int(count) for label, count in zip(self.labels, self.counts.sum(1), strict=True)}
+        scores = self.dice()
+        variance = sum(score * (1 - score) / voxels[label] for label, score in scores.items())
+        return float(variance**0.5 / max(1, len(scores)))

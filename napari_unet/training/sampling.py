@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SURROUNDINGS = 1.5
 """A window is this much larger than its patch, so that a turned patch still sees real voxels."""
-REMEMBERED = 100_000
-"""Known voxels of a class of a scan that patches are centred on; more are sampled evenly."""
+REMEMBERED = 5_000
+"""Known voxels of a class of a source that patches are centred on; of more, evenly spread ones."""
 BY_CLASS = 0.5
 """Share of the patches whose class is drawn first, all classes alike; the others follow the paint."""
 
@@ -99,7 +99,7 @@ class Sampler:
             for c in range(classes):
                 found = np.flatnonzero(targets == c)
                 counts[c] += len(found)
-                found = found[:: max(1, len(found) // REMEMBERED)]
+                found = found[:: -(-len(found) // REMEMBERED) or 1]
                 places = np.stack(np.unravel_index(found, targets.shape), axis=1)
                 voxels[c].append(np.insert(places, 0, number, axis=1))
         self.voxels = [np.concatenate(of_class) for of_class in voxels]
