@@ -28,8 +28,11 @@ DRAWS = 400
 """Random choices compared."""
 TRIED = 20
 """Of these the fairest are tried, with their gap."""
-MOST_TAKEN = 0.3
-"""No class loses more than this share of its voxels to what is held out and the gap."""
+SCARCE = 1000
+"""A class with fewer known voxels is scarce: nearly all of it is needed to learn from."""
+MOST_TAKEN = 0.35
+MOST_TAKEN_SCARCE = 0.2
+"""No class, no scarce class, loses more than this share of its voxels to what is held out and the gap."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,12 @@ def _fairest(
         return None
     draws = [random.choice(candidates, taken, replace=False) for _ in range(DRAWS)]
     totals = np.maximum(counts.sum(0), 1)
+    most = (share + _most_taken(totals)) / 2  # leaves about as much again for the gap
     unfair = []
     for draw in draws:
         held = counts[draw].sum(0)
         wasted = (held > 0) & (held < LEAST_VOXELS)
-        too_much = held > MOST_TAKEN * totals
+        too_much = held > most * totals
         unfair.append(np.abs(held / totals - share).sum() + wasted.sum() + classes * too_much.sum())
     for best in np.argsort(unfair)[:TRIED]:
         split = _split(targets, units, offsets, draws[best], gap)
@@ -163,10 +167,15 @@ def _split(
     return Split(tuple(training), tuple(held_out))
 
 
+def _most_taken(voxels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give the share of its voxels that each class may lose."""
+    return np.where(voxels < SCARCE, MOST_TAKEN_SCARCE, MOST_TAKEN)
+
+
 def _balanced(targets: Sequence[NDArray[np.uint8]], split: Split, classes: int) -> bool:
     """Whether every class keeps most of its voxels, and at least half of the classes can be measured."""
     known, kept, measured = (_count(arrays, classes) for arrays in (targets, split.training, split.held_out))
-    fair = np.all(kept >= (1 - MOST_TAKEN) * known)
+    fair = np.all(kept >= (1 - _most_taken(known)) * known)
     measurable = np.count_nonzero(measured >= LEAST_VOXELS) >= np.count_nonzero(known) / 2
     return bool(fair and measurable)
 
