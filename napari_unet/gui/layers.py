@@ -1,0 +1,202 @@
+"""Between layers and scans: what a napari layer is to the program, and how results are put beside it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pint
+from napari.layers import Image, Labels, Layer
+from napari.types import LayerData
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_unet.annotation import BACKGROUND, ClassInfo, new_class
+from napari_unet.errors import BadInput
+from napari_unet.scan import Geometry, Scan, Unit, stack_channels
+
+METADATA = "napari_unet"
+"""Key of this program's part of a layer's metadata."""
+PAINTED_BACKGROUND = (0.35, 0.35, 0.35)
+"""Colour of label 255."""
+CLEAR = (0.0, 0.0, 0.0, 0.0)
+
+
+def layer_data(scan: Scan) -> LayerData:
+    """Make what napari needs to show a scan as an image layer, channels as an axis of their own or as colours."""
+    axes = scan.axes.replace("C", "")
+    if scan.channels == 1:
+        data = scan.unfold(np.asarray(scan.array[0]))
+    else:
+        data = np.stack([scan.unfold(np.asarray(channel)) for channel in scan.array])
+    scale = [_step(scan, axis) for axis in axes]
+    units: list[str] = [scan.unit if axis in "ZYX" else "pixel" for axis in axes]
+    labels = [axis.lower() for axis in axes]
+    rgb = scan.channels == 3 and scan.array.dtype == np.uint8
+    if rgb:
+        data = np.moveaxis(data, 0, -1)
+    elif scan.channels > 1:
+        scale, units, labels = [1.0, *scale], ["pixel", *units], ["c", *labels]
+    place = {"scale": scale, "units": units, "axis_labels": labels, "rgb": rgb}
+    about = {"geometry": scan.geometry, "axes": scan.axes, "channel_names": scan.channel_names}
+    return data, {"name": scan.name, "metadata": {METADATA: about}, **place}, "image"
+
+
+def _step(scan: Scan, axis: str) -> float:
+    return dict(zip("ZYX", scan.spacing, strict=True)).get(axis, 1.0)
+
+
+def scan_of(layer: Image | Labels) -> Scan:
+    """See a layer as a scan; voxels stay where they are, lazy ones lazy.
+
+    Parameters
+    ----------
+    layer
+        2-D, a volume, a stack, a time series, RGB, with a channel axis (an axis labelled "c" or "channel"),
+        multiscale (its finest level), dask or Zarr.
+
+    Raises
+    ------
+    BadInput
+        It holds complex numbers or nothing.
+    """
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    if not hasattr(data, "reshape"):
+        data = da.from_array(data)  # Zarr and its like slice, but do not reshape
+    rgb = bool(getattr(layer, "rgb", False))
+    axes = axes_of(layer)
+    if rgb:
+        axes += "C"
+        data = data[..., :3]  # transparency is not a colour
+    spacing, unit = _spacing(layer, axes)
+    about = layer.metadata.get(METADATA, {})
+    geometry = about.get("geometry")
+    if geometry is not None and not np.allclose(geometry.spacing, spacing, rtol=1e-3):
+        geometry = None  # somebody gave the layer another scale: that one counts
+    if geometry is None and unit == "mm":
+        geometry = Geometry.from_spacing(spacing)
+    names: tuple[str, ...] = ("red", "green", "blue") if rgb else ()
+    if len(about.get("channel_names", ())) == (data.shape[axes.index("C")] if "C" in axes else 1):
+        names = tuple(about["channel_names"])
+    return Scan.from_array(
+        data, axes, spacing=spacing, unit=unit, geometry=geometry, channel_names=names, name=layer.name
+    )
+
+
+def scan_of_layers(layers: Sequence[Image]) -> Scan:
+    """See several layers on one grid as one scan with their channels.
+
+    Raises
+    ------
+    BadInput
+        Their shapes or places differ, or none was given.
+    """
+    if not layers:
+        raise BadInput("Choose an image layer.")
+    return stack_channels([scan_of(layer) for layer in layers])
+
+
+def axes_of(layer: Layer) -> str:
+    """Name a layer's axes, without the colours of an RGB image: the last are Y and X, then Z, then others."""
+    ndim = layer.ndim
+    labels = [label.lower() for label in layer.axis_labels]
+    channel = next((i for i, label in enumerate(labels[:-2]) if label in ("c", "channel", "channels")), None)
+    others = [i for i in range(ndim) if i != channel]
+    if len(others) < 2:
+        raise BadInput(f'"{layer.name}" has one axis only: a scan has at least rows and columns.')
+    names = "YX" if len(others) == 2 else "TUVWABDEFGH"[: len(others) - 3] + "ZYX"
+    if len(others) == 3 and labels[others[0]] in ("t", "time"):
+        names = "TYX"
+    by_axis = dict(zip(others, names, strict=True))
+    return "".join(by_axis.get(i, "C") for i in range(ndim))
+
+
+def _spacing(layer: Layer, axes: str) -> tuple[tuple[float, float, float], Unit]:
+    """Measure the (z, y, x) spacing of a layer: in mm where its units are lengths, else in pixels."""
+    steps = {"Z": 1.0, "Y": 1.0, "X": 1.0}
+    lengths = True
+    for axis, scale, unit in zip(axes, layer.scale, layer.units, strict=False):
+        if axis not in steps:
+            continue
+        try:
+            factor = float((1 * unit).to("mm").magnitude)
+        except pint.DimensionalityError:
+            factor, lengths = 1.0, False
+        steps[axis] = abs(float(scale)) * factor
+    return (steps["Z"], steps["Y"], steps["X"]), "mm" if lengths else "pixel"
+
+
+def place_of(layer: Image | Labels) -> dict[str, Any]:
+    """Give the attributes that put a mask of an image layer exactly onto it.
+
+    A channel axis is left out, as in the mask.
+    """
+    keep = [i for i, axis in enumerate(axes_of(layer)) if axis != "C"]
+    affine = layer.affine.affine_matrix
+    corner = [*keep, len(affine) - 1]
+    rotate, shear = np.asarray(layer.rotate), np.asarray(layer.shear)
+    place: dict[str, Any] = {
+        "scale": np.asarray(layer.scale)[keep],
+        "translate": np.asarray(layer.translate)[keep],
+        "affine": affine[np.ix_(corner, corner)],
+        "units": tuple(layer.units[i] for i in keep),
+        "axis_labels": tuple(layer.axis_labels[i] for i in keep),
+    }
+    if len(keep) == layer.ndim:
+        place |= {"rotate": rotate, "shear": shear}
+    else:
+        place["rotate"] = rotate[np.ix_(keep, keep)]
+    about = layer.metadata.get(METADATA, {})
+    place["metadata"] = {METADATA: {key: about[key] for key in ("geometry",) if key in about}}
+    return place
+
+
+def class_look(classes: Sequence[ClassInfo]) -> dict[str, Any]:
+    """Give the attributes that show classes by name and colour, and painted background in grey."""
+    colours: dict[int | None, tuple[float, ...]] = {
+        None: (*new_class(1).colour, 1.0),
+        0: CLEAR,
+        BACKGROUND: (*PAINTED_BACKGROUND, 1.0),
+    }
+    colours |= {info.label: (*info.colour, 1.0) for info in classes if info.label}
+    named = [info for info in classes if info.label]
+    features = {"index": [info.label for info in named], "name": [info.name for info in named]}
+    return {"colormap": DirectLabelColormap(color_dict=colours), "features": features}
+
+
+def classes_of(layer: Labels) -> tuple[ClassInfo, ...]:
+    """Collect the classes a labels layer names, with the colours it shows them in."""
+    if not {"index", "name"} <= set(layer.features.columns):
+        return ()
+    classes = []
+    for label, name in zip(layer.features["index"], layer.features["name"], strict=True):
+        if 0 < int(label) < BACKGROUND:
+            classes.append(with_colour(new_class(int(label), str(name)), layer))
+    return tuple(sorted(classes, key=lambda info: info.label))
+
+
+def with_colour(info: ClassInfo, layer: Labels) -> ClassInfo:
+    """Give a class the colour that a layer shows it in, if it shows it."""
+    colour = layer.get_color(info.label)
+    if colour is None or colour[3] == 0:
+        return info
+    return info.model_copy(update={"colour": tuple(round(float(part), 6) for part in colour[:3])})
+
+
+def show_classes(layer: Labels, classes: Sequence[ClassInfo]) -> None:
+    """Give a layer the names and colours of classes; its voxels stay as they are."""
+    look = class_look(classes)
+    layer.colormap = look["colormap"]
+    layer.features = look["features"]
+
+
+def mask_shape_of(layer: Labels) -> tuple[int, ...]:
+    """Shape of a labels layer's finest level."""
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    return tuple(int(n) for n in data.shape)
+
+
+def voxels_of(layer: Labels) -> NDArray[Any]:
+    """Give the labels themselves, of the finest level; lazy ones lazy."""
+    voxels: NDArray[Any] = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    return voxels

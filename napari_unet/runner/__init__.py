@@ -1,0 +1,33 @@
+"""Where a job runs: here, or in a warm child process that the window talks to."""
+
+from napari_unet.runner.child import Child, Closed, Failed, Finished, Message
+from napari_unet.runner.exchange import Exchange, SharedArray, SharedScan
+from napari_unet.runner.here import run_here
+from napari_unet.runner.requests import (
+    PredictDone,
+    PredictRequest,
+    RefineDone,
+    RefineRequest,
+    Request,
+    TrainDone,
+    TrainRequest,
+)
+
+__all__ = [
+    "Child",
+    "Closed",
+    "Exchange",
+    "Failed",
+    "Finished",
+    "Message",
+    "PredictDone",
+    "PredictRequest",
+    "RefineDone",
+    "RefineRequest",
+    "Request",
+    "SharedArray",
+    "SharedScan",
+    "TrainDone",
+    "TrainRequest",
+    "run_here",
+]

@@ -1,0 +1,159 @@
+"""What the window asks of a child process: small, picklable, with arrays by reference.
+
+A request knows how to become a job; the engines are imported only there, in the process that runs it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from napari_unet.annotation import ClassInfo
+from napari_unet.config import PredictConfig, RefineConfig, TrainConfig
+from napari_unet.events import Job
+from napari_unet.model_file import ModelDescription, load_model
+from napari_unet.runner.exchange import SharedArray, SharedScan
+
+
+class Request(Protocol):
+    """Something a child process can be asked to do."""
+
+    def job(self) -> Job[Any]:
+        """Begin it, in the process that runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainDone:
+    """A finished training: what the model is, and the file it lies in."""
+
+    model_path: str
+    description: ModelDescription
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """Train on scans and their paint; see :func:`napari_unet.training.loop.train_job`.
+
+    Parameters
+    ----------
+    scans, paints
+        As many of one as of the other; paints are (Z, Y, X) uint8.
+    config, classes, look_at
+        As in ``train_job``.
+    preview
+        Where to write previews.
+    model_path
+        Where to write the model.
+    """
+
+    scans: tuple[SharedScan, ...]
+    paints: tuple[SharedArray, ...]
+    config: TrainConfig
+    classes: tuple[ClassInfo, ...]
+    model_path: str
+    preview: SharedArray | None = None
+    look_at: int | None = None
+
+    def job(self) -> Job[TrainDone]:
+        """Train, and write the model."""
+        from napari_unet.training.loop import train_job
+
+        model = yield from train_job(
+            [scan.open() for scan in self.scans],
+            [paint.open() for paint in self.paints],
+            self.config,
+            classes=self.classes,
+            preview=None if self.preview is None else self.preview.open(writable=True),
+            look_at=self.look_at,
+        )
+        model.save(self.model_path)
+        return TrainDone(self.model_path, model.description)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictDone:
+    """A finished prediction: which slices were done, of how many."""
+
+    slices: tuple[int, ...]
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """Predict a scan; see :func:`napari_unet.inference.prediction.predict_job`.
+
+    Parameters
+    ----------
+    model_path
+        The model's file.
+    scan
+        What to predict.
+    out
+        (Z, Y, X) uint8, where to write labels.
+    config, slices, look_at
+        As in ``predict_job``.
+    """
+
+    model_path: str
+    scan: SharedScan
+    out: SharedArray
+    config: PredictConfig
+    slices: tuple[int, ...] | None = None
+    look_at: int | None = None
+
+    def job(self) -> Job[PredictDone]:
+        """Predict."""
+        from napari_unet.inference.prediction import predict_job
+
+        prediction = yield from predict_job(
+            load_model(self.model_path),
+            self.scan.open(),
+            self.config,
+            out=self.out.open(writable=True),
+            slices=self.slices,
+            look_at=self.look_at,
+        )
+        wanted = self.out.shape[0] if self.slices is None else len(self.slices)
+        return PredictDone(prediction.slices, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class RefineDone:
+    """A finished refinement: what it changed, in voxels and, where there is a spacing in mm, ml by class."""
+
+    added: Mapping[int, int]
+    removed: Mapping[int, int]
+    voxel_ml: float
+
+
+@dataclass(frozen=True, slots=True)
+class RefineRequest:
+    """Refine a mask; see :func:`napari_unet.refinement.pipeline.refine_job`.
+
+    Parameters
+    ----------
+    mask, out
+        (Z, Y, X) uint8.
+    config, spacing, depth, slices
+        As in ``refine_job``.
+    """
+
+    mask: SharedArray
+    out: SharedArray
+    config: RefineConfig
+    spacing: tuple[float, float, float]
+    depth: int
+    slices: tuple[int, ...] | None = None
+
+    def job(self) -> Job[RefineDone]:
+        """Refine."""
+        from napari_unet.refinement.pipeline import refine_job
+
+        refined = yield from refine_job(
+            self.mask.open(),
+            self.config,
+            spacing=self.spacing,
+            depth=self.depth,
+            out=self.out.open(writable=True),
+            slices=self.slices,
+        )
+        return RefineDone(dict(refined.added), dict(refined.removed), refined.voxel_ml)

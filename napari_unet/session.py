@@ -1,0 +1,235 @@
+"""What one window is about: what is chosen, what runs, which models there are. No Qt, no napari.
+
+One session belongs to one viewer. The docks write what the user chose into it and show what it says; whether
+something can be done is derived, never stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from psygnal import Signal
+
+from napari_unet.annotation import PaintSummary
+from napari_unet.config import RefineConfig, Unpainted
+from napari_unet.errors import UnetError
+from napari_unet.model_file import ModelDescription
+
+
+class Verb(StrEnum):
+    """What the user can ask for."""
+
+    TRAIN = "training"
+    PREDICT = "prediction"
+    REFINE = "refinement"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It can be done now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """It cannot be done, for this reason, told as what to do next."""
+
+    reason: str
+
+
+Readiness: TypeAlias = Ready | Blocked
+
+
+@dataclass(frozen=True, slots=True)
+class ScanInfo:
+    """What the session knows of a scan: enough to say what can be done with it.
+
+    Parameters
+    ----------
+    name
+        Of the layer or file.
+    mask_shape
+        Shape of a mask for it, as the user sees it.
+    channel_names
+        One for each channel.
+    """
+
+    name: str
+    mask_shape: tuple[int, ...]
+    channel_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskInfo:
+    """What the session knows of a paint layer or mask.
+
+    Parameters
+    ----------
+    name
+        Of the layer or file.
+    shape
+        As the user sees it.
+    problem
+        Why it cannot be used at all, or "".
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model that this window can predict with."""
+
+    name: str
+    path: Path
+    description: ModelDescription
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is chosen and what runs; each verb has a scan of its own, so that one can train here and predict there.
+
+    Parameters
+    ----------
+    train_scan, paint, paint_summary, unpainted
+        For training. The summary is None while it is being counted.
+    predict_scan, model
+        For prediction.
+    mask, refine_config
+        For refinement.
+    scan_problems
+        Why the chosen scan of a verb cannot be used, or "".
+    running
+        The verbs that are under way.
+    """
+
+    train_scan: ScanInfo | None = None
+    paint: MaskInfo | None = None
+    paint_summary: PaintSummary | None = None
+    unpainted: Unpainted = Unpainted.UNKNOWN
+    predict_scan: ScanInfo | None = None
+    model: TrainedModel | None = None
+    mask: MaskInfo | None = None
+    refine_config: RefineConfig = RefineConfig()
+    train_problem: str = ""
+    predict_problem: str = ""
+    running: frozenset[Verb] = frozenset()
+
+
+def readiness(state: State, verb: Verb) -> Readiness:
+    """Say whether a verb can be done, and if not, what the user has to do first."""
+    if verb in state.running:
+        return Blocked(f"The {verb} is running.")
+    match verb:
+        case Verb.TRAIN:
+            return _can_train(state)
+        case Verb.PREDICT:
+            return _can_predict(state)
+        case Verb.REFINE:
+            return _can_refine(state)
+
+
+def _can_train(state: State) -> Readiness:
+    scan, paint = state.train_scan, state.paint
+    if scan is None:
+        return Blocked(state.train_problem or "Open a scan first: drop a file or folder onto the window.")
+    if Verb.PREDICT in state.running:
+        return Blocked("A prediction is running: wait for it or cancel it first.")
+    if paint is None:
+        return Blocked("Press New to make a paint layer for this scan.")
+    if paint.problem:
+        return Blocked(paint.problem)
+    if paint.shape != scan.mask_shape:
+        return Blocked(
+            f'"{paint.name}" is {paint.shape} but the scan is {scan.mask_shape}: paint on a layer made for this scan.'
+        )
+    if state.paint_summary is None:
+        return Blocked("Counting what is painted.")
+    try:
+        state.paint_summary.check(state.unpainted)
+    except UnetError as error:
+        return Blocked(str(error))
+    return Ready()
+
+
+def _can_predict(state: State) -> Readiness:
+    scan, model = state.predict_scan, state.model
+    if model is None:
+        return Blocked("Train a model first, or open one from a file.")
+    if scan is None:
+        return Blocked(state.predict_problem or "Open a scan first: drop a file or folder onto the window.")
+    if Verb.TRAIN in state.running:
+        return Blocked("A training is running: wait for it, or press Stop and keep.")
+    expected = model.description.channel_names
+    if len(scan.channel_names) != len(expected):
+        return Blocked(
+            f'The model expects {_channels(expected)} but "{scan.name}" has {_channels(scan.channel_names)}: '
+            "choose a scan like the ones it learned from."
+        )
+    return Ready()
+
+
+def _can_refine(state: State) -> Readiness:
+    if state.mask is None:
+        return Blocked("Predict first, or open a mask: there is no mask to refine.")
+    if state.mask.problem:
+        return Blocked(state.mask.problem)
+    if not any(step.enabled for step in state.refine_config.steps):
+        return Blocked("Switch on at least one step.")
+    return Ready()
+
+
+def _channels(names: Sequence[str]) -> str:
+    return f"{len(names)} channel{'s' * (len(names) != 1)}"
+
+
+class Session:
+    """The state of one window, and signals for whoever shows it."""
+
+    changed = Signal(State)
+    """The state is now this."""
+    models_changed = Signal(tuple)
+    """The models there are, newest first."""
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._models: tuple[TrainedModel, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """What is chosen and what runs."""
+        return self._state
+
+    @property
+    def models(self) -> tuple[TrainedModel, ...]:
+        """The models there are, newest first."""
+        return self._models
+
+    def update(self, **changes: object) -> None:
+        """Change fields of the state, and tell whoever listens when that made a difference."""
+        state = replace(self._state, **changes)  # type: ignore[arg-type]
+        if state != self._state:
+            self._state = state
+            self.changed.emit(state)
+
+    def started(self, verb: Verb) -> None:
+        """Note that a verb is under way."""
+        self.update(running=self._state.running | {verb})
+
+    def ended(self, verb: Verb) -> None:
+        """Note that a verb is over."""
+        self.update(running=self._state.running - {verb})
+
+    def add_model(self, model: TrainedModel) -> None:
+        """Put a model at the head of the list, in the place of one from the same file, and choose it."""
+        self._models = (model, *(other for other in self._models if other.path != model.path))
+        self.models_changed.emit(self._models)
+        self.update(model=model)
+
+    def readiness(self, verb: Verb) -> Readiness:
+        """Say whether a verb can be done now."""
+        return readiness(self._state, verb)
