@@ -84,13 +84,15 @@ def as_paint(array: NDArray[Any], what: str = "the paint") -> NDArray[np.uint8]:
     Raises
     ------
     BadInput
-        It holds fractions, negative numbers, or numbers over 255.
+        It holds fractions, negative numbers, numbers over 255, or no real numbers at all.
     """
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
         return array.view(np.uint8)
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iuf":
+        raise BadInput(f"{what} holds {array.dtype}, not numbers: save it as whole numbers.")
+    if array.dtype.kind == "f":
         rounded = np.rint(array)
         if not np.array_equal(rounded, array):
             raise BadInput(
@@ -249,7 +251,7 @@ class PaintSummary:
             raise NothingPainted("Nothing is painted yet: choose a class and paint some of it on one or more slices.")
         if unpainted is Unpainted.UNKNOWN and len(self.voxels) < 2:
             raise NothingPainted(
-                "Only one class is painted: paint some background too (key B), or let unpainted voxels "
+                "Only one class is painted: paint some background too (key G), or let unpainted voxels "
                 "count as background."
             )
 

@@ -221,8 +221,8 @@ def _checked_axes(array: Any, axes: str | None) -> str:
     return axes
 
 
-def stack_channels(scans: Sequence[Scan]) -> Scan:
-    """Make one scan whose channels are those of several that lie on the same grid.
+def check_same_grid(scans: Sequence[Scan]) -> None:
+    """Raise unless scans can be the channels of one.
 
     Raises
     ------
@@ -241,10 +241,28 @@ def stack_channels(scans: Sequence[Scan]) -> Scan:
             apart |= not first.geometry.close_to(other.geometry, 1e-2)
         if apart:
             raise BadInput(f'"{other.name}" does not lie where "{first.name}" lies: resample one onto the other first.')
-    names = tuple(
+
+
+def stacked_names(scans: Sequence[Scan]) -> tuple[str, ...]:
+    """Name the channels of one scan made of several: a scan with one channel gives it its name."""
+    if len(scans) == 1:
+        return scans[0].channel_names
+    return tuple(
         scan.name if scan.channels == 1 else f"{scan.name} {channel}"
         for scan in scans
         for channel in scan.channel_names
     )
+
+
+def stack_channels(scans: Sequence[Scan]) -> Scan:
+    """Make one scan whose channels are those of several that lie on the same grid.
+
+    Raises
+    ------
+    BadInput
+        Their shapes, spacings or positions differ.
+    """
+    check_same_grid(scans)
+    first = scans[0]
     array = np.concatenate([np.asarray(scan.array) for scan in scans]) if len(scans) > 1 else first.array
-    return replace(first, array=array, channel_names=names)
+    return replace(first, array=array, channel_names=stacked_names(scans))

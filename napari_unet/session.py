@@ -15,7 +15,7 @@ from psygnal import Signal
 from napari_unet.annotation import PaintSummary
 from napari_unet.config import RefineConfig, Unpainted
 from napari_unet.errors import UnetError
-from napari_unet.model_file import ModelDescription
+from napari_unet.model_file import ModelDescription, read_description
 
 
 class Verb(StrEnum):
@@ -86,7 +86,17 @@ class TrainedModel:
     name: str
     path: Path
     description: ModelDescription
-    saved: bool
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "TrainedModel":
+        """Take a model from a file.
+
+        Raises
+        ------
+        BadModelFile
+            It is no model.
+        """
+        return cls(Path(path).stem, Path(path), read_description(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,8 @@ class State:
         For prediction.
     mask, refine_config
         For refinement.
-    scan_problems
-        Why the chosen scan of a verb cannot be used, or "".
+    train_problem, predict_problem
+        Why the chosen scan of the verb cannot be used, or "".
     running
         The verbs that are under way.
     """

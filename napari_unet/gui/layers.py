@@ -5,6 +5,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pint
 from napari.layers import Image, Labels, Layer
 from napari.types import LayerData
@@ -134,18 +135,19 @@ def place_of(layer: Image | Labels) -> dict[str, Any]:
     keep = [i for i, axis in enumerate(axes_of(layer)) if axis != "C"]
     affine = layer.affine.affine_matrix
     corner = [*keep, len(affine) - 1]
-    rotate, shear = np.asarray(layer.rotate), np.asarray(layer.shear)
+    shear = np.asarray(layer.shear)
+    if shear.ndim == 1:  # napari gives the values above the diagonal row by row
+        values, shear = shear, np.eye(layer.ndim)
+        shear[np.triu_indices(layer.ndim, 1)] = values
     place: dict[str, Any] = {
         "scale": np.asarray(layer.scale)[keep],
         "translate": np.asarray(layer.translate)[keep],
+        "rotate": np.asarray(layer.rotate)[np.ix_(keep, keep)],
+        "shear": shear[np.ix_(keep, keep)],
         "affine": affine[np.ix_(corner, corner)],
         "units": tuple(layer.units[i] for i in keep),
         "axis_labels": tuple(layer.axis_labels[i] for i in keep),
     }
-    if len(keep) == layer.ndim:
-        place |= {"rotate": rotate, "shear": shear}
-    else:
-        place["rotate"] = rotate[np.ix_(keep, keep)]
     about = layer.metadata.get(METADATA, {})
     place["metadata"] = {METADATA: {key: about[key] for key in ("geometry",) if key in about}}
     return place
@@ -165,19 +167,17 @@ def class_look(classes: Sequence[ClassInfo]) -> dict[str, Any]:
 
 
 def classes_of(layer: Labels) -> tuple[ClassInfo, ...]:
-    """Collect the classes a labels layer names, with the colours it shows them in."""
+    """Collect the classes a labels layer names, with the colours it shows them in; rows of other kinds are let be."""
     if not {"index", "name"} <= set(layer.features.columns):
         return ()
-    classes = []
-    for label, name in zip(layer.features["index"], layer.features["name"], strict=True):
-        if 0 < int(label) < BACKGROUND:
-            classes.append(with_colour(new_class(int(label), str(name)), layer))
-    return tuple(sorted(classes, key=lambda info: info.label))
+    labels = pd.to_numeric(layer.features["index"], errors="coerce")
+    names = {int(label): str(name) for label, name in zip(labels, layer.features["name"], strict=True) if label > 0}
+    return tuple(with_colour(new_class(label, names[label]), layer) for label in sorted(names) if label < BACKGROUND)
 
 
 def with_colour(info: ClassInfo, layer: Labels) -> ClassInfo:
-    """Give a class the colour that a layer shows it in, if it shows it."""
-    colour = layer.get_color(info.label)
+    """Give a class the colour that a layer has for it, also while it shows the selected class only."""
+    colour = layer.colormap.model_copy(update={"use_selection": False}).map(info.label)
     if colour is None or colour[3] == 0:
         return info
     return info.model_copy(update={"colour": tuple(round(float(part), 6) for part in colour[:3])})

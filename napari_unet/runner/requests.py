@@ -133,7 +133,7 @@ class RefineRequest:
     ----------
     mask, out
         (Z, Y, X) uint8.
-    config, spacing, depth, slices
+    config, spacing, depth, protected, slices
         As in ``refine_job``.
     """
 
@@ -142,6 +142,7 @@ class RefineRequest:
     config: RefineConfig
     spacing: tuple[float, float, float]
     depth: int
+    protected: SharedArray | None = None
     slices: tuple[int, ...] | None = None
 
     def job(self) -> Job[RefineDone]:
@@ -153,6 +154,7 @@ class RefineRequest:
             self.config,
             spacing=self.spacing,
             depth=self.depth,
+            protected=None if self.protected is None else self.protected.open(),
             out=self.out.open(writable=True),
             slices=self.slices,
         )

@@ -66,7 +66,7 @@ def test_rows_are_classes_then_background_then_eraser(shown):
         ("1", "ribs", "12 slices, 3,410 voxels"),
         ("3", "liver", "1 slice, only 14 voxels"),
         ("5", "right lung", ""),
-        ("", "background (key B)", "1 slice, 900 voxels"),
+        ("", "background (key G)", "1 slice, 900 voxels"),
         ("", "erase paint (key E)", ""),
     ]
     shown.set_summary(None)

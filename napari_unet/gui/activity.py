@@ -1,0 +1,178 @@
+"""A verb at work in the window: its job, what it reports, and how it ended. Docks show it; it outlives them."""
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.layers.base import Layer
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.errors import JobFailed, UnetError
+from napari_unet.events import Event, LookAt
+from napari_unet.gui.jobs import JobRunner
+from napari_unet.gui.layers import axes_of
+from napari_unet.runner import Exchange, Request, SharedArray, SharedScan
+from napari_unet.scan import Scan
+from napari_unet.session import Session, Verb
+
+LOOK_MS = 150
+"""How often a job is told which slice is in view."""
+
+Shared = TypeVar("Shared", SharedArray, SharedScan)
+
+
+class How(Enum):
+    """How a job ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is left where the progress was: one line, and for a failure what a person who mends it needs."""
+
+    how: How
+    text: str
+    details: str = ""
+
+
+class Activity(QObject):
+    """A verb of one viewer. ``began`` and ``ended`` (with an :class:`Ending`) enclose its ``reported`` signals."""
+
+    began = Signal()
+    reported = Signal(object)
+    ended = Signal(object)
+    verb: Verb
+    announced = True
+    """Whether the session is told; a preview goes on quietly."""
+
+    def __init__(
+        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._session = session
+        self._exchange = exchange
+        self._runner = runner
+        self._active = False
+        self._lent: list[SharedArray | SharedScan] = []
+        runner.reported.connect(self._take_event)
+        runner.finished.connect(self._take_result)
+        runner.failed.connect(self._take_failure)
+        runner.cancelled.connect(self._take_cancel)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is under way."""
+        return self._active
+
+    def cancel(self) -> None:
+        """End it within a second, keeping what lies in layers already."""
+        if self._active:
+            self._runner.cancel()
+
+    def abandon(self) -> None:
+        """Forget what runs: nobody looks any more, and the process is about to be ended."""
+        if self._active:
+            self._finish(Ending(How.CANCELLED, "Cancelled."))
+
+    def _begin(self, make_request: Callable[[], Request]) -> None:
+        self._active = True
+        if self.announced:
+            self._session.started(self.verb)
+        self.began.emit()
+        self._runner.start(make_request)
+
+    def _lend(self, shared: Shared) -> Shared:
+        """Note an array that is removed when the job is over."""
+        self._lent.append(shared)
+        return shared
+
+    def _finish(self, ending: Ending) -> None:
+        self._active = False
+        if self.announced:
+            self._session.ended(self.verb)
+        self._clean_up(ending)
+        self._exchange.remove(*self._lent)
+        self._lent.clear()
+        self.ended.emit(ending)
+
+    def _take_event(self, event: Event) -> None:
+        if self._active:
+            self._on_event(event)
+            self.reported.emit(event)
+
+    def _take_result(self, result: object) -> None:
+        if self._active:
+            self._finish(Ending(How.DONE, self._on_result(result)))
+
+    def _take_failure(self, error: UnetError) -> None:
+        if self._active:
+            self._finish(Ending(How.FAILED, str(error), error.details if isinstance(error, JobFailed) else ""))
+
+    def _take_cancel(self) -> None:
+        if self._active:
+            self._finish(Ending(How.CANCELLED, "Cancelled."))
+
+    def _on_event(self, event: Event) -> None:
+        """Act on an event of the job."""
+
+    def _on_result(self, result: object) -> str:
+        """Act on the result of the job and say in one line what came of it."""
+        raise NotImplementedError
+
+    def _clean_up(self, ending: Ending) -> None:
+        """Let go of what the job needed, however it ended."""
+
+
+class ScanActivity(Activity):
+    """An activity on the scan of an image layer, which follows the slice in view."""
+
+    def __init__(
+        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
+    ) -> None:
+        super().__init__(viewer, session, exchange, runner)
+        self._image: Image | None = None
+        self._scan: Scan | None = None
+        self._looked_at = 0
+        self._look = QTimer(self)
+        self._look.setInterval(LOOK_MS)
+        self._look.timeout.connect(self._look_at_view)
+
+    def _follow(self, viewer: ViewerModel, image: Image, scan: Scan) -> None:
+        self._image, self._scan = image, scan
+        self._looked_at = slice_in_view(viewer, image)
+        self._look.start()
+
+    def _look_at_view(self) -> None:
+        viewer = self._viewer()
+        if viewer is None or self._image is None or self._image not in viewer.layers:
+            return
+        z = slice_in_view(viewer, self._image)
+        if z != self._looked_at:
+            self._looked_at = z
+            self._runner.tell(LookAt(z))
+
+    def _clean_up(self, ending: Ending) -> None:
+        self._look.stop()
+        self._image = self._scan = None
+
+
+def slice_in_view(viewer: ViewerModel, layer: Layer) -> int:
+    """Tell which slice of a layer's scan is in view, as an index along the scan's Z with all other axes folded in."""
+    position = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
+    shape = (layer.data[0] if getattr(layer, "multiscale", False) else layer.data).shape
+    axes = axes_of(layer)
+    order = [i for i, axis in enumerate(axes) if axis not in "CZYX"] + [i for i, axis in enumerate(axes) if axis == "Z"]
+    if not order:
+        return 0
+    lengths = [shape[i] for i in order]
+    index = [int(np.clip(round(float(position[i])), 0, n - 1)) for i, n in zip(order, lengths, strict=True)]
+    return int(np.ravel_multi_index(index, lengths))

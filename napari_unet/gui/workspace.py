@@ -1,0 +1,109 @@
+"""What belongs to one viewer: its session, its processes, its jobs. The docks are views of it."""
+
+import weakref
+from collections.abc import Sequence
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.config import PredictConfig
+from napari_unet.gui.background import Background
+from napari_unet.gui.jobs import JobRunner
+from napari_unet.gui.predicting import Prediction
+from napari_unet.gui.refining import Refinement
+from napari_unet.gui.training import Training
+from napari_unet.runner import Exchange
+from napari_unet.session import Session, TrainedModel
+
+ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
+REFINEMENT = ("napari_unet.refinement.pipeline",)
+
+
+class Workspace:
+    """Everything that the docks of one viewer share.
+
+    Trained models stay for as long as the viewer does; processes stand while a dock is open. Training and
+    prediction share a process, refinement has one of its own, so that one can refine while a network trains.
+
+    Parameters
+    ----------
+    viewer
+        The viewer; it is not kept alive.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = weakref.ref(viewer)
+        self.session = Session()
+        self.exchange = Exchange()
+        self.background = Background()
+        self.engine = JobRunner(self.background, ENGINES)
+        self.refinery = JobRunner(self.background, REFINEMENT)
+        self.training = Training(self._viewer, self.session, self.exchange, self.engine)
+        self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
+        self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery)
+        self.refine_preview = Refinement(self._viewer, self.session, self.exchange, self.refinery, preview=True)
+        self._docks = 0
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise ReferenceError("the viewer of this workspace is closed")
+        return viewer
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        model: TrainedModel,
+        config: PredictConfig = PredictConfig(),
+        *,
+        this_slice: bool = False,
+    ) -> None:
+        """Predict a scan with a model; the preview of the training makes room.
+
+        Raises
+        ------
+        BadInput
+            The layers do not belong together.
+        """
+        self.prediction.start(images, model, config, this_slice=this_slice)
+        self.training.remove_preview()
+
+    def dock_opened(self) -> None:
+        """Count a dock that was opened; the processes warm up with the first."""
+        self._docks += 1
+        self.engine.warm()
+
+    def dock_closed(self) -> None:
+        """Count a dock that was closed; with the last one, what runs and the processes end."""
+        self._docks -= 1
+        if not self._docks:
+            for activity in (self.training, self.prediction, self.refinement, self.refine_preview):
+                activity.abandon()
+            self.engine.close()
+            self.refinery.close()
+
+    def close(self) -> None:
+        """End everything and remove the shared files: the viewer is gone."""
+        self.engine.close()
+        self.refinery.close()
+        self.background.close()
+        self.exchange.close()
+
+
+_workspaces: "weakref.WeakKeyDictionary[ViewerModel, Workspace]" = weakref.WeakKeyDictionary()
+
+
+def workspace_of(viewer: ViewerModel) -> Workspace:
+    """Give the workspace of a viewer; it is made with the first dock and goes with the viewer."""
+    viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy, a new one for each dock
+    workspace = _workspaces.get(viewer)
+    if workspace is None:
+        workspace = _workspaces[viewer] = Workspace(viewer)
+        weakref.finalize(viewer, workspace.close).atexit = False  # Qt is gone by then
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(workspace.close)
+    return workspace
