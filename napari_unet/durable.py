@@ -1,9 +1,10 @@
 """Files that are written whole or not at all."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_unet.errors import BadInput
@@ -34,11 +35,14 @@ def written_whole(path: str | os.PathLike[str], check: Callable[[Path], None] | 
     Raises
     ------
     BadInput
-        The folder does not exist or may not be written to.
+        The folder does not exist or may not be written to, or the path is a folder itself.
     """
     target = Path(path)
+    if target.is_dir():
+        raise BadInput(f"cannot write {target}: it is a folder. Give the file a name.")
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        # A long name need not fit a second time.
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent))
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror}. Choose a folder you may write to.") from error
     temporary = folder / target.name
@@ -50,10 +54,10 @@ def written_whole(path: str | os.PathLike[str], check: Callable[[Path], None] | 
         if target.exists():
             temporary.chmod(target.stat().st_mode & 0o777)
         os.replace(temporary, target)
-        _flush(target.parent)
+        with suppress(OSError):  # some network drives flush no folders; the file is in place
+            _flush(target.parent)
     finally:
-        temporary.unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

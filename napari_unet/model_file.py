@@ -113,7 +113,8 @@ class Model:
         """
         target = Path(path)
         weights = {name: np.ascontiguousarray(value) for name, value in sorted(self.weights.items())}
-        header = json.dumps({"description": self.description.model_dump(mode="json"), "sha256": _digest(weights)})
+        content = {"description": self.description.model_dump(mode="json"), "weights": _digest(weights)}
+        header = json.dumps({**content, "sha256": _seal(content)})
         with written_whole(target, check=lambda written: self._check(load_model(written))) as temporary:
             temporary.write_bytes(save_tensors(weights, metadata={_KEY: header}))
         return target
@@ -132,11 +133,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         It is missing, damaged, not a model, or made by a newer program.
     """
     file = Path(path)
-    data = _read(file)
-    description, digest = _description(file, data)
+    description, digest = _read_head(file)  # before a large file of another kind is read whole
     try:
-        weights = load_tensors(data)
-    except SafetensorError as error:
+        weights = load_tensors(_read(file))
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadModelFile(f"{file.name} is damaged ({error}): get it again from where it came from.") from error
     if _digest(weights) != digest:
         raise BadModelFile(f"{file.name} is damaged (its weights were altered): get it again from where it came from.")
@@ -151,28 +151,24 @@ def read_description(path: str | os.PathLike[str]) -> ModelDescription:
     BadModelFile
         As :func:`load_model`.
     """
-    file = Path(path)
-    with _open(file) as stream:
-        size = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))[0]
-        stream.seek(0)
-        return _description(file, stream.read(8 + min(size, LARGEST_HEADER)))[0]
+    return _read_head(Path(path))[0]
 
 
-def _open(file: Path) -> Any:
+def _read_head(file: Path) -> tuple[ModelDescription, str]:
+    size = struct.unpack("<Q", _read(file, 8).ljust(8, b"\0"))[0]
+    return _description(file, _read(file, 8 + min(size, LARGEST_HEADER)))
+
+
+def _read(file: Path, most: int = -1) -> bytes:
     try:
-        return file.open("rb")
+        with file.open("rb") as stream:
+            return stream.read(most)
     except OSError as error:
         raise BadModelFile(f"cannot read the model {file}: {error.strerror}. Choose a {SUFFIX} file.") from error
 
 
-def _read(file: Path) -> bytes:
-    with _open(file) as stream:
-        data: bytes = stream.read()
-    return data
-
-
 def _description(file: Path, data: bytes) -> tuple[ModelDescription, str]:
-    """Take the JSON out of the head of a safetensors file, trusting nothing in it."""
+    """Take description and digest of the weights out of the head of a safetensors file, trusting nothing in it."""
     size = struct.unpack("<Q", data[:8].ljust(8, b"\0"))[0]
     if not 2 <= size <= LARGEST_HEADER or data[8:9] != b"{":
         raise BadModelFile(f"{file.name} is not a model of this program: choose a {SUFFIX} file.")
@@ -189,11 +185,18 @@ def _description(file: Path, data: bytes) -> tuple[ModelDescription, str]:
                 f"{file.name} was made by a newer version (format {newest}; this one reads up to {FORMAT}): "
                 "update napari-unet-paint."
             )
-        return ModelDescription.model_validate_json(json.dumps(content["description"])), str(content["sha256"])
+        if content.pop("sha256") != _seal(content):
+            raise BadModelFile(f"{file.name} is damaged or was altered: get it again from where it came from.")
+        return ModelDescription.model_validate_json(json.dumps(content["description"])), str(content["weights"])
     except ValidationError as error:
         raise BadModelFile(f"{file.name} is damaged or was altered: {error.errors()[0]['msg']}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadModelFile(f"{file.name} is not a model of this program: choose a {SUFFIX} file.") from error
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    """Hash the description and the digest of the weights (SHA-256, hexadecimal): what was altered is found out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(weights: Mapping[str, NDArray[Any]]) -> str:

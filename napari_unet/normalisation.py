@@ -33,7 +33,8 @@ class Normalisation(Config):
 
     def apply(self, channel: NDArray[Any]) -> NDArray[np.float32]:
         """Normalise a channel of any shape; voxels that are not numbers count as the darkest."""
-        values = channel.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 is clipped anyway
+            values = channel.astype(np.float32)
         np.nan_to_num(values, copy=False, nan=self.low, posinf=self.high, neginf=self.low)
         np.clip(values, self.low, self.high, out=values)
         values -= np.float32(self.mean)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import IO, Any
 
 from napari_unet.errors import JobFailed, OutOfMemory, UnetError
-from napari_unet.events import Command
+from napari_unet.events import Command, Stop
 from napari_unet.runner.child import Close, Closed, Failed, Finished, Message, Run, Warm
 from napari_unet.runner.here import run_here
 
@@ -47,6 +47,9 @@ class Worker:
                 self._inbox.put(pickle.load(self._told))
             except (EOFError, OSError):
                 os._exit(0)  # the window is gone, and with it whoever wanted the job
+            except Exception:  # noqa: BLE001  what was asked cannot be understood; the window says so
+                traceback.print_exc()
+                os._exit(1)
 
     def _outcome(self, request: Any) -> Message:
         try:
@@ -62,16 +65,18 @@ class Worker:
             return Failed(JobFailed(text, traceback.format_exc()))
 
     def _command(self) -> Command | None:
+        """Take everything that was said since the last yield: the last word counts, but Stop stays said."""
+        command: Command | None = None
         while not self._inbox.empty():
             what = self._inbox.get()
             if isinstance(what, Close):
                 raise _CloseJob
-            if isinstance(what, Command):
-                return what
-        return None
+            if isinstance(what, Command) and not isinstance(command, Stop):
+                command = what
+        return command
 
     def _send(self, message: Message) -> None:
-        pickle.dump(message, self._tells)
+        self._tells.write(pickle.dumps(message))
         self._tells.flush()
 
 

@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class Child:
     def __init__(self, on_message: Callable[[Message], None], warm: Sequence[str] = ()) -> None:
         self._on_message = on_message
         self._busy = False
+        self._gone = False
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -91,12 +93,12 @@ class Child:
             env=environment,
             start_new_session=os.name == "posix",  # a Ctrl-C in the terminal is for the window
         )
-        threads = [threading.Thread(target=target, daemon=True) for target in (self._listen, self._keep_lines)]
-        self._threads = threads
-        for thread in threads:
-            thread.start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._reader = threading.Thread(target=self._keep_lines, daemon=True)
+        self._listener.start()
+        self._reader.start()
         if warm:
-            self._send(Warm(tuple(warm)))
+            self._send(pickle.dumps(Warm(tuple(warm))))
 
     @property
     def pid(self) -> int:
@@ -114,26 +116,31 @@ class Child:
         return self._busy
 
     def run(self, request: Request) -> None:
-        """Begin a job; its events and its end come as messages.
+        """Begin a job; its events and its end come as messages. In a process that is gone, it fails at once.
 
         Raises
         ------
         JobFailed
             Another job is under way.
         """
+        told = pickle.dumps(Run(request))
         with self._lock:
             if self._busy:
                 raise JobFailed("Something else is still running: wait for it or cancel it first.")
-            self._busy = True
-        self._send(Run(request))
+            gone = self._gone
+            self._busy = not gone
+        if gone:
+            self._on_message(self._failure())
+        else:
+            self._send(told)
 
     def tell(self, command: Command) -> None:
         """Tell the job something; it hears it at its next yield."""
-        self._send(command)
+        self._send(pickle.dumps(command))
 
     def close_job(self) -> None:
         """Ask the job to end at its next yield with nothing to show; ``Closed`` comes when it has."""
-        self._send(Close())
+        self._send(pickle.dumps(Close()))
 
     def end(self) -> None:
         """End the process at once. No further message comes."""
@@ -141,7 +148,7 @@ class Child:
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
-        for thread in self._threads:
+        for thread in (self._listener, self._reader):
             if thread is not threading.current_thread():
                 thread.join()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -149,13 +156,13 @@ class Child:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _send(self, what: object) -> None:
+    def _send(self, message: bytes) -> None:
         stream = self._process.stdin
         if stream is None:
             return
         # A broken pipe means that the child is gone: whoever listens is about to say so.
         with contextlib.suppress(OSError, ValueError):
-            pickle.dump(what, stream)
+            stream.write(message)
             stream.flush()
 
     def _listen(self) -> None:
@@ -163,21 +170,31 @@ class Child:
         while stream is not None:
             try:
                 message: Message = pickle.load(stream)
-            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            except (EOFError, OSError):
+                break
+            except Exception:  # noqa: BLE001  whatever it said, it cannot be understood any more
+                self._last_lines.append(traceback.format_exc())
+                self._process.kill()
                 break
             if not isinstance(message, Event):
                 self._busy = False
             self._on_message(message)
         self._process.wait()
-        if self._busy:
-            self._busy = False
-            self._on_message(Failed(JobFailed(self._how_it_ended(), "\n".join(self._last_lines))))
+        with self._lock:
+            self._gone = True
+            waited_for, self._busy = self._busy, False
+        if waited_for:
+            self._on_message(self._failure())
 
     def _keep_lines(self) -> None:
         stream = self._process.stderr
         if stream is not None:
             for line in stream:
                 self._last_lines.append(line.decode(errors="replace").rstrip())
+
+    def _failure(self) -> Failed:
+        self._reader.join(timeout=1)  # its last words are the ones that matter
+        return Failed(JobFailed(self._how_it_ended(), "\n".join(self._last_lines)))
 
     def _how_it_ended(self) -> str:
         code = self._process.returncode

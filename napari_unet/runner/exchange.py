@@ -72,11 +72,12 @@ class Exchange:
         size = int(np.prod(shared.shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         free = shutil.disk_usage(self.folder).free
         if size > free:
-            raise OutOfMemory(
-                f"{size / 1e9:.1f} GB are needed in {self.folder.parent} but {free / 1e9:.1f} GB are free: make room."
-            )
-        with open(shared.path, "wb") as file:
-            file.truncate(size)
+            raise _disk_full(self.folder, size, free)
+        try:
+            _reserve(Path(shared.path), size)
+        except OSError as error:
+            _unlink(Path(shared.path))
+            raise _disk_full(self.folder, size, free) from error
         return shared
 
     def put(self, array: Any) -> SharedArray:
@@ -106,6 +107,20 @@ class Exchange:
     def close(self) -> None:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _disk_full(folder: Path, size: int, free: int) -> OutOfMemory:
+    return OutOfMemory(
+        f"{size / 1e9:.1f} GB are needed in {folder.parent} but {free / 1e9:.1f} GB are free: make room."
+    )
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make a file of zeros that has its place on the disk: a process that maps one without it may be ended."""
+    with path.open("wb") as file:
+        file.truncate(size)
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _unlink(path: Path) -> None:
