@@ -4,6 +4,7 @@ Results go to stdout, progress and errors to stderr. Exit status: 0 done, 1 it c
 on stderr says why), 2 the command line is wrong, 130 interrupted.
 """
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ def command_line() -> ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit status."""
     args = command_line().parse_args(argv)
+    # A thread that waits for another one sleeps: beside other programs this trains twice as fast.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         args.run(args)
     except UnetError as error:

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QToolButton
 
 from napari_unet.gui.workspace import workspace_of
 
-NARROWEST = 340
+NARROWEST = 360
 
 
 class Dock(QScrollArea):

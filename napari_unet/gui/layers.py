@@ -200,3 +200,8 @@ def voxels_of(layer: Labels) -> NDArray[Any]:
     """Give the labels themselves, of the finest level; lazy ones lazy."""
     voxels: NDArray[Any] = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     return voxels
+
+
+def warm_up_colours() -> None:
+    """Let napari compile how it colours classes, which takes it a second the first time; safe in a thread."""
+    Labels(np.zeros((2, 2), np.uint8), **class_look([new_class(1)]))

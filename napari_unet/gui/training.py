@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
+from numpy.typing import NDArray
 
-from napari_unet.annotation import ClassInfo, as_paint, classes_for
+from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slices
 from napari_unet.config import TrainConfig
 from napari_unet.events import EpochDone, Event, Preview, Stop
 from napari_unet.gui.activity import Ending, How, ScanActivity
@@ -79,7 +80,7 @@ class Training(ScanActivity):
                 scans=(self._lend(exchange.put_scan(scan)),),
                 paints=(self._lend(exchange.put(folded)),),
                 config=config,
-                classes=classes_for(np.unique(folded), known),
+                classes=classes_for(_labels_in(folded), known),
                 model_path=str(model_path),
                 preview=self._shared_preview,
                 look_at=looked_at,
@@ -128,6 +129,11 @@ class Training(ScanActivity):
         self._shared_preview = None
         if ending.how is not How.DONE:
             self.remove_preview()
+
+
+def _labels_in(paint: NDArray[np.uint8]) -> set[int]:
+    """Collect the labels of a paint, slice by slice so that the window is not held up."""
+    return {label for counts in count_slices(paint).values() for label in counts}
 
 
 def _numbered(name: str) -> Iterator[str]:

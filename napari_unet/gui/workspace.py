@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication
 from napari_unet.config import PredictConfig
 from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
+from napari_unet.gui.layers import warm_up_colours
 from napari_unet.gui.predicting import Prediction
 from napari_unet.gui.refining import Refinement
 from napari_unet.gui.training import Training
@@ -75,6 +76,7 @@ class Workspace:
         """Count a dock that was opened; the processes warm up with the first."""
         self._docks += 1
         self.engine.warm()
+        self.background.run(warm_up_colours, _nothing, _nothing)
 
     def dock_closed(self) -> None:
         """Count a dock that was closed; with the last one, what runs and the processes end."""
@@ -91,6 +93,10 @@ class Workspace:
         self.refinery.close()
         self.background.close()
         self.exchange.close()
+
+
+def _nothing(outcome: object) -> None:
+    """Make nothing of how a warming-up went: if it failed, the first use takes longer and says why."""
 
 
 _workspaces: "weakref.WeakKeyDictionary[ViewerModel, Workspace]" = weakref.WeakKeyDictionary()

@@ -6,6 +6,7 @@ import queue
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any
 
@@ -36,10 +37,11 @@ class Worker:
         while True:
             match self._inbox.get():
                 case Run(request):
-                    self._send(self._outcome(request))
+                    self._run(request)
                 case Warm(modules):
                     for module in modules:
-                        import_module(module)
+                        with suppress(Exception):  # the job that needs it will say what is wrong with it
+                            import_module(module)
 
     def _receive(self) -> None:
         while True:
@@ -51,18 +53,19 @@ class Worker:
                 traceback.print_exc()
                 os._exit(1)
 
-    def _outcome(self, request: Any) -> Message:
+    def _run(self, request: Any) -> None:
         try:
-            return Finished(run_here(request.job(), self._send, self._command))
+            self._send(Finished(run_here(request.job(), self._send, self._command)))
         except _CloseJob:
-            return Closed()
+            self._send(Closed())
         except UnetError as error:
-            return Failed(error)
+            self._send(Failed(error))
         except MemoryError:
-            return Failed(OutOfMemory("The memory is full: close other programs, or use a smaller scan or patch."))
+            text = "The memory is full: close other programs, or use a smaller scan or patch."
+            self._send(Failed(OutOfMemory(text)))
         except Exception as error:  # noqa: BLE001  whatever it is, the user is told and the process goes on
             text = f"Something unforeseen happened ({type(error).__name__}: {error}). Your layers are as they were."
-            return Failed(JobFailed(text, traceback.format_exc()))
+            self._send(Failed(JobFailed(text, traceback.format_exc())))
 
     def _command(self) -> Command | None:
         """Take everything that was said since the last yield: the last word counts, but Stop stays said."""

@@ -66,7 +66,8 @@ def varied(
     images, targets = windows.images, windows.targets
     grid = _grid(windows, side, config, generator)
     n, channels, depth = images.shape[:3]
-    sampled = F.grid_sample(images.flatten(1, 2), grid, padding_mode="border", align_corners=False)
+    # Bicubic, because what is learned from blurred images is not found in sharp ones: thin bones get lost.
+    sampled = F.grid_sample(images.flatten(1, 2), grid, mode="bicubic", padding_mode="border", align_corners=False)
     images = sampled.reshape(n, channels, depth, *side)
     # One more than the channel, because grid_sample fills with 0 what lies outside.
     shifted = F.grid_sample(targets.float() + 1, grid, mode="nearest", padding_mode="zeros", align_corners=False)

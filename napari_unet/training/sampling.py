@@ -58,16 +58,17 @@ class PatchSize:
 
     @classmethod
     def fitting(cls, sources: Sequence[Source], side: int, depth: int, stride: int) -> "PatchSize":
-        """Take the largest scan whole when it is no larger than ``side``; sides are multiples of ``stride``."""
-        slices, height, width = (max(source.targets.shape[axis] for source in sources) for axis in range(3))
-        side = -(-side // stride) * stride
-        return cls(
-            min(depth, slices), min(side, -(-height // stride) * stride), min(side, -(-width // stride) * stride)
-        )
+        """Take the largest scan whole when it is no larger than ``side``; sides are multiples of ``stride``.
+
+        They are two strides at least: batch normalisation needs more than one voxel at the lowest level.
+        """
+        slices, *sides = (max(source.targets.shape[axis] for source in sources) for axis in range(3))
+        height, width = (max(2 * stride, -(-min(side, length) // stride) * stride) for length in sides)
+        return cls(min(depth, slices), height, width)
 
     def smaller(self, stride: int) -> "PatchSize | None":
         """Half the rows and columns, or None when there is no smaller patch worth training on."""
-        height, width = (max(stride, side // 2 // stride * stride) for side in (self.height, self.width))
+        height, width = (max(2 * stride, side // 2 // stride * stride) for side in (self.height, self.width))
         smaller = PatchSize(self.depth, height, width)
         return smaller if max(height, width) >= 32 and smaller != self else None
 
