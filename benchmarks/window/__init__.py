@@ -1,0 +1,1 @@
+"""How live the window stays."""

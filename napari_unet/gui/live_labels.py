@@ -47,6 +47,7 @@ class LiveLabels(QObject):
     ) -> None:
         super().__init__()
         self._viewer = viewer
+        self._on = on
         self._folded = np.zeros(scan.grid, np.uint8)
         active = viewer.layers.selection.active
         self.layer: Labels = viewer.add_labels(
@@ -70,6 +71,10 @@ class LiveLabels(QObject):
         """(Z, Y, X) uint8, the labels."""
         return self._folded
 
+    def lies_on(self, layer: Image | Labels) -> bool:
+        """Whether it was made for this layer and is still in the viewer."""
+        return self._on is layer and self.shown
+
     def write(self, slices: Iterable[int], source: NDArray[np.uint8]) -> None:
         """Take slices over from ``source`` (Z, Y, X), except voxels that a person painted meanwhile."""
         for z in slices:
@@ -79,6 +84,12 @@ class LiveLabels(QObject):
     def replace(self, z: int, source: NDArray[np.uint8]) -> None:
         """Take slice ``z`` over from ``source`` (Z, Y, X): for previews, which nobody paints on."""
         self._folded[z] = source[z]
+        self._draw_soon()
+
+    def show_empty(self) -> None:
+        """Show it with nothing on it."""
+        self._folded[:] = 0
+        self.layer.visible = True
         self._draw_soon()
 
     def remove(self) -> None:

@@ -65,7 +65,10 @@ class Training(ScanActivity):
         check_same_grid(scans)
         voxels, name = voxels_of(paint), paint.name
         scans[0].fold(voxels, f'"{name}"')
-        self.remove_preview()
+        if self._preview is not None and self._preview.lies_on(images[0]):
+            self._preview.show_empty()
+        else:
+            self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
         self._follow(viewer, images[0], scans[0])
@@ -92,8 +95,13 @@ class Training(ScanActivity):
         """Finish with the best model so far."""
         self._runner.tell(Stop())
 
+    def hide_preview(self) -> None:
+        """Hide the preview: there is something better now. The next training uses its layer again."""
+        if self._preview is not None and self._preview.shown:
+            self._preview.layer.visible = False
+
     def remove_preview(self) -> None:
-        """Take the preview away: there is something better now."""
+        """Take the preview away."""
         preview, self._preview = self._preview, None
         if preview is not None:
             preview.remove()

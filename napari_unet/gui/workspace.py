@@ -70,7 +70,7 @@ class Workspace:
             The layers do not belong together.
         """
         self.prediction.start(images, model, config, this_slice=this_slice)
-        self.training.remove_preview()
+        self.training.hide_preview()
 
     def dock_opened(self) -> None:
         """Count a dock that was opened; the processes warm up with the first."""
