@@ -45,6 +45,7 @@ class Workspace:
         self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery)
         self.refine_preview = Refinement(self._viewer, self.session, self.exchange, self.refinery, preview=True)
         self._docks = 0
+        self._closed = False
 
     @property
     def viewer(self) -> ViewerModel:
@@ -81,7 +82,7 @@ class Workspace:
     def dock_closed(self) -> None:
         """Count a dock that was closed; with the last one, what runs and the processes end."""
         self._docks -= 1
-        if not self._docks:
+        if not self._docks and not self._closed:
             for activity in (self.training, self.prediction, self.refinement, self.refine_preview):
                 activity.abandon()
             self.engine.close()
@@ -89,6 +90,7 @@ class Workspace:
 
     def close(self) -> None:
         """End everything and remove the shared files: the viewer is gone."""
+        self._closed = True
         self.engine.close()
         self.refinery.close()
         self.background.close()
