@@ -7,7 +7,7 @@ that they are handled one by one.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import inf, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -89,6 +89,8 @@ class Scan:
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or 0 in self.array.shape:
             raise BadInput(f"a scan is (C, Z, Y, X) with at least one voxel; this array is {self.array.shape}")
+        if len(self.spacing) != 3 or not all(0 < step < inf for step in self.spacing):
+            raise BadInput(f'the spacing of "{self.name}" is {self.spacing}: give three lengths (z, y, x) over 0.')
         if np.dtype(self.array.dtype).kind not in "buif":
             raise BadInput(f'"{self.name}" holds {self.array.dtype}; a scan holds real numbers.')
         if not self.channel_names:
@@ -130,6 +132,8 @@ class Scan:
         BadInput
             The axes do not fit the array.
         """
+        if not hasattr(array, "reshape"):
+            array = np.asarray(array)  # lists, and arrays that only slice
         axes = _checked_axes(array, axes)
         order = [axes.index(a) for a in axes if a not in "CZYX"]
         folded = tuple(int(array.shape[i]) for i in order)
@@ -138,7 +142,8 @@ class Scan:
             order.insert(0, axes.index("C"))
         moved = array if order == sorted(order) else array.transpose(order)
         channels = moved.shape[0] if "C" in axes else 1
-        folded_array = moved.reshape((channels, -1, *moved.shape[-2:]))
+        slices = prod(moved.shape[1 if "C" in axes else 0 : -2])
+        folded_array = moved.reshape((channels, slices, *moved.shape[-2:]))
         if spacing is None:
             spacing = geometry.spacing if geometry is not None else (1.0, 1.0, 1.0)
         depth = (1.0,) * (3 - len(spacing))

@@ -96,19 +96,24 @@ def test_what_is_not_needed_goes_and_closing_leaves_nothing(exchange, temporary)
 
 
 def test_what_a_killed_window_left_goes_with_the_next_and_nothing_else(temporary):
-    program = "import os; from napari_unet.runner import Exchange; Exchange().empty((3,), 'u1'); print(os.getpid()); os._exit(9)"
+    program = """
+import os
+from napari_unet.runner import Exchange
+Exchange().empty((3,), "u1")
+print(os.getpid(), flush=True)
+os._exit(9)
+"""
     environment = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    pid = done.stdout.strip()
     (left,) = temporary.iterdir()
-    assert left.name.startswith(f"napari-unet-{done.stdout.strip()}-")
-    living = Exchange()
-    for other in ("napari-unet-models", "napari-unet-x-1", f"other-{done.stdout.strip()}-a"):
+    assert left.name.startswith(f"napari-unet-{pid}-")
+    others = {"napari-unet-models", "napari-unet-x-1", f"other-{pid}-a"}
+    for other in others:
         (temporary / other).mkdir()
-    assert not left.exists()
+    living = Exchange()
     newest = Exchange()
-    assert {path.name for path in temporary.iterdir()} == {
-        living.folder.name, newest.folder.name, "napari-unet-models", "napari-unet-x-1", f"other-{done.stdout.strip()}-a"
-    }  # fmt: skip
+    assert {path.name for path in temporary.iterdir()} == {living.folder.name, newest.folder.name, *others}
 
 
 def test_paths_are_never_given_twice(exchange):

@@ -84,8 +84,7 @@ class Chatter:
 
     def job(self):
         yield Started("chattering")
-        print("print" * 10_000)
-        sys.stdout.write("stdout\n")
+        sys.stdout.write("a library\n" * 10_000)
         sys.stdout.flush()
         os.write(1, b"a C library\n" * 100)
         os.system("echo a program")
