@@ -26,8 +26,10 @@ BLOCKS = 6
 """Blocks along the longer side of a slice."""
 DRAWS = 400
 """Random choices compared."""
-TRIED = 20
+TRIED = 40
 """Of these the fairest are tried, with their gap."""
+COST_OF_GAP = 1.5
+"""What is left out with a gap around it, as a multiple of what is held out: about so much, before it is counted."""
 SCARCE = 1000
 """A class with fewer known voxels is scarce: nearly all of it is needed to learn from."""
 MOST_TAKEN = 0.35
@@ -137,7 +139,7 @@ def _fairest(
         return None
     draws = [random.choice(candidates, taken, replace=False) for _ in range(DRAWS)]
     totals = np.maximum(counts.sum(0), 1)
-    most = (share + _most_taken(totals)) / 2  # leaves about as much again for the gap
+    most = _most_taken(totals) / COST_OF_GAP
     unfair = []
     for draw in draws:
         held = counts[draw].sum(0)

@@ -22,6 +22,7 @@ from napari_unet.normalisation import normalise
 from napari_unet.scan import Scan
 from napari_unet.training import train, train_job
 from napari_unet.training.learner import Learner
+from napari_unet.training.metrics import Confusion
 
 Ran = tuple[list[Event], Model]
 
@@ -228,22 +229,17 @@ def test_a_preview_may_be_in_three_dimensions_at_the_edge():
     assert (preview[:5] == 77).all()
 
 
-def test_early_stopping_and_plateau():
+def test_early_stopping_and_plateau(monkeypatch: pytest.MonkeyPatch):
+    measured = iter([0.5, 0.6, 0.6, 0.55, 0.4])
+    monkeypatch.setattr(Confusion, "dice", lambda _: {1: next(measured)})
+    monkeypatch.setattr(Confusion, "chance", lambda _: 0.0)
     scan, mask = blobs()
-    config = quick(
-        steps=10_000,
-        time_limit=300,
-        schedule=Schedule.PLATEAU,
-        plateau_patience=1,
-        early_stopping=3,
-        learning_rate=0.01,
-    )
-    events, _ = run(train_job([scan], [painted(mask, [0, 2, 4])], config))
+    config = quick(steps=10_000, schedule=Schedule.PLATEAU, plateau_patience=1, early_stopping=3, learning_rate=0.01)
+    events, model = run(train_job([scan], [painted(mask, [0, 2, 4])], config))
     rounds = [event for event in events if isinstance(event, EpochDone)]
-    dices = [r.validation_dice or 0.0 for r in rounds]
-    assert max(dices) == dices[-4]
-    assert max(dices[-3:]) <= dices[-4]
-    assert rounds[-1].learning_rate < 0.01
+    assert [r.best for r in rounds] == [True, True, True, False, False]
+    assert [r.learning_rate for r in rounds] == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001])
+    assert model.description.learned_from.steps == rounds[2].step
 
 
 def test_scans_of_several_sizes_train_one_model():
@@ -282,7 +278,7 @@ def test_too_little_paint_to_measure_is_said():
 def test_a_scan_smaller_than_the_stride():
     image = np.arange(35).reshape(1, 7, 5)
     paint = np.where(image > 17, 1, 255)
-    model = train(image, paint, quick(steps=3, network=NetworkConfig(width=2, depth=4)))
+    model = train(image, paint, quick(steps=3, batch=1, network=NetworkConfig(width=2, depth=4)))
     assert model.description.network.depth == 4
 
 
