@@ -144,7 +144,7 @@ def test_value_includes_what_is_still_being_typed(make_form, qtbot):
     ("typed", "expected"), [("abc", 0.15), ("0.9", 0.5), ("", 0.15), ("1e", 0.15), ("nan", 0.15), ("0.30", 0.3)]
 )
 def test_a_number_that_cannot_be_never_comes_out(make_form, qtbot, typed, expected):
-    form = make_form(TrainConfig())
+    form = make_form(TrainConfig(validation=0.15))
     form.show()
     box = form.findChild(DecimalBox, "validation")
     box.selectAll()
