@@ -167,7 +167,7 @@ def test_only_classes_can_be_typed(make_form, qtbot, typed, expected):
 
 
 def test_decimals_step_without_rounding_noise_and_through_tenths(make_form):
-    form = make_form(TrainConfig())
+    form = make_form(TrainConfig(validation=0.15))
     validation, rate = form.findChild(DecimalBox, "validation"), form.findChild(DecimalBox, "learning_rate")
     validation.stepBy(3)
     assert validation.text() == "0.3"
