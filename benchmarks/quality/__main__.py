@@ -1,4 +1,4 @@
-"""Print a table of Dice over training time: ``python -m benchmarks.quality --data DIR [--seconds 15 30 60]``."""
+"""Print a table of Dice over training time: ``python -m benchmarks.quality [--data DIR] [--seconds 15 30 60]``."""
 
 import argparse
 import time
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import napari_unet as nu
 from benchmarks.quality.methods import fast_preset, pixel_forest, plain_unet, warm_up
 from benchmarks.quality.painter import scribbles, whole_slices
+from napari_unet.io.sample import SCAN, TRUTH, sample_folder
 
 PAINTED = (5, 13, 21, 29)
 
@@ -24,13 +25,16 @@ def mean_dice(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds ct_chest_slicerio")
-    parser.add_argument("--seconds", type=float, nargs="+", default=[15, 30, 60], help="time limits of the networks")
+    parser.add_argument("--data", type=Path, help="folder that holds ct_chest_slicerio; the bundled copy when left out")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[15, 30, 60], help="CPU seconds the networks train")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds from 0")
     chosen = parser.parse_args()
-    folder = chosen.data / "ct_chest_slicerio"
-    scan = nu.read_scan(folder / "CTChest4.nrrd")
-    truth = nu.read_mask(folder / "Segmentation.seg.nrrd").labels
+    if chosen.data is None:
+        files = sample_folder() / SCAN, sample_folder() / TRUTH
+    else:
+        files = (chosen.data / "ct_chest_slicerio" / name for name in ("CTChest4.nrrd", "Segmentation.seg.nrrd"))
+    scan_file, truth_file = files
+    scan, truth = nu.read_scan(scan_file), nu.read_mask(truth_file).labels
     warm_up()
     print("| paint | method | CPU s | wall s | mean Dice |\n|---|---|---|---|---|", flush=True)
     for name, paint in (("4 slices", whole_slices(truth, PAINTED)), ("scribbles", scribbles(truth, PAINTED))):
