@@ -75,7 +75,7 @@ class Course:
     """How far the training is, by steps and by the clock."""
 
     config: TrainConfig
-    begun: float = field(default_factory=perf_counter)
+    begun: float = field(default_factory=lambda: perf_counter())
     step: int = 0
 
     @property
