@@ -112,7 +112,7 @@ class Model:
             The folder cannot be written to.
         """
         target = Path(path)
-        weights = {name: np.ascontiguousarray(value) for name, value in sorted(self.weights.items())}
+        weights = {name: np.asarray(value, order="C") for name, value in sorted(self.weights.items())}
         content = {"description": self.description.model_dump(mode="json"), "weights": _digest(weights)}
         header = json.dumps({**content, "sha256": _seal(content)})
         with written_whole(target, check=lambda written: self._check(load_model(written))) as temporary:
@@ -205,5 +205,5 @@ def _digest(weights: Mapping[str, NDArray[Any]]) -> str:
     for name in sorted(weights):
         array = weights[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(array.tobytes())
     return digest.hexdigest()

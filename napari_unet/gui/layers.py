@@ -1,11 +1,11 @@
 """Between layers and scans: what a napari layer is to the program, and how results are put beside it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import dask.array as da
 import numpy as np
-import pandas as pd
 import pint
 from napari.layers import Image, Labels, Layer
 from napari.types import LayerData
@@ -170,9 +170,13 @@ def classes_of(layer: Labels) -> tuple[ClassInfo, ...]:
     """Collect the classes a labels layer names, with the colours it shows them in; rows of other kinds are let be."""
     if not {"index", "name"} <= set(layer.features.columns):
         return ()
-    labels = pd.to_numeric(layer.features["index"], errors="coerce")
-    names = {int(label): str(name) for label, name in zip(labels, layer.features["name"], strict=True) if label > 0}
-    return tuple(with_colour(new_class(label, names[label]), layer) for label in sorted(names) if label < BACKGROUND)
+    names: dict[int, str] = {}
+    for label, name in zip(layer.features["index"], layer.features["name"], strict=True):
+        with suppress(TypeError, ValueError, OverflowError):
+            names[int(label)] = str(name)
+    return tuple(
+        with_colour(new_class(label, names[label]), layer) for label in sorted(names) if 0 < label < BACKGROUND
+    )
 
 
 def with_colour(info: ClassInfo, layer: Labels) -> ClassInfo:
