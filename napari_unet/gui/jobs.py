@@ -59,7 +59,10 @@ class JobRunner(QObject):
 
     def warm(self) -> None:
         """Let the process stand ready."""
-        if self._child is None or not self._child.alive:
+        if self._child is not None and not self._child.alive:
+            self._child.end()  # closes its pipes
+            self._child = None
+        if self._child is None:
             self._child = Child(self._hear, self._warm)
 
     def start(self, make_request: Callable[[], Request]) -> None:
