@@ -43,14 +43,20 @@ class Normalisation(Config):
 
 
 def measure(scan: Scan) -> tuple[Normalisation, ...]:
-    """Measure each channel of a scan.
+    """Measure each channel of a scan; an empty one, such as the blue of a red and green picture, becomes 0.
 
     Raises
     ------
     BadInput
-        A channel is constant or holds no numbers: nothing can be learned from it or predicted on it.
+        Every channel is constant, or one holds no numbers: nothing can be learned from it or predicted on it.
     """
-    return tuple(_measure_channel(scan, c) for c in range(scan.channels))
+    channels = tuple(_measure_channel(scan, c) for c in range(scan.channels))
+    if all(channel.low == channel.high for channel in channels):
+        raise BadInput(
+            f'Every voxel of "{scan.name}" ({scan.channel_names[0]}) is {channels[0].low:g}: there is nothing to see '
+            "in it. Choose another image layer."
+        )
+    return channels
 
 
 def _measure_channel(scan: Scan, c: int) -> Normalisation:
@@ -66,10 +72,7 @@ def _measure_channel(scan: Scan, c: int) -> Normalisation:
     lowest = values.min()
     tissue = values[values > lowest]
     if not tissue.size:
-        raise BadInput(
-            f'Every voxel of "{scan.name}" ({scan.channel_names[c]}) is {lowest:g}: there is nothing to see in it. '
-            "Choose another image layer."
-        )
+        return Normalisation(low=float(lowest), high=float(lowest), mean=float(lowest), std=1.0)
     if tissue.size > (1 - PADDING_SHARE) * values.size:
         tissue = values
     low, high = np.percentile(tissue, [0.5, 99.5])

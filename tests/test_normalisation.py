@@ -121,3 +121,13 @@ def test_a_large_scan_is_sampled_in_every_slice():
 def test_what_was_measured_survives_json():
     _, (by,) = measured(TISSUE)
     assert Normalisation.model_validate_json(by.model_dump_json()) == by
+
+
+def test_an_empty_channel_beside_others_becomes_zero():
+    array = np.zeros((3, 1, 6, 6), np.uint8)
+    array[0] = np.arange(36).reshape(6, 6)
+    array[2] = 7
+    scan = Scan(array, name="two stains", channel_names=("red", "green", "blue"))
+    normalised = normalise(scan, measure(scan))
+    assert normalised[0].std() > 0.5
+    np.testing.assert_array_equal(normalised[1:], 0)
