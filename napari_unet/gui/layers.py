@@ -103,8 +103,6 @@ def axes_of(layer: Layer) -> str:
     labels = [label.lower() for label in layer.axis_labels]
     channel = next((i for i, label in enumerate(labels[:-2]) if label in ("c", "channel", "channels")), None)
     others = [i for i in range(ndim) if i != channel]
-    if len(others) < 2:
-        raise BadInput(f'"{layer.name}" has one axis only: a scan has at least rows and columns.')
     names = "YX" if len(others) == 2 else "TUVWABDEFGH"[: len(others) - 3] + "ZYX"
     if len(others) == 3 and labels[others[0]] in ("t", "time"):
         names = "TYX"

@@ -91,11 +91,6 @@ def test_every_kind_of_number(dtype):
     np.testing.assert_array_equal(scan.array[0], voxels(3, 4, 6, dtype=dtype))
 
 
-def test_a_single_axis_is_refused():
-    with pytest.raises(BadInput, match='"line" has one axis only'):
-        scan_of(Labels(voxels(4), name="line"))
-
-
 def test_lazy_layers_stay_lazy(tmp_path):
     read = []
 

@@ -81,13 +81,11 @@ def test_train_predict_and_refine(start_child, exchange, phantom):
     talk = start_child(WARM)
     scan, _ = phantom
 
-    preview = exchange.empty(scan.grid, np.uint8)
-    events, trained = talk.outcome(training(exchange, phantom, 3, preview=preview, look_at=1))
+    events, trained = talk.outcome(training(exchange, phantom, 3))
     assert isinstance(trained, Finished), trained
     assert isinstance(events[0], Started)
     progress = [event.fraction for event in events if isinstance(event, Progress)]
     assert progress == sorted(progress)
-    assert any(isinstance(event, Preview) for event in events)
     model = load_model(trained.result.model_path)
     assert model.description == trained.result.description
     assert model.description.classes[1] == CLASSES[0]
@@ -115,10 +113,13 @@ def test_train_predict_and_refine(start_child, exchange, phantom):
 
 def test_a_training_stops_closes_and_dies(start_child, exchange, phantom):
     talk = start_child(WARM)
-    endless = training(exchange, phantom, 10**6)
+    preview = exchange.empty(phantom[0].grid, np.uint8)
+    seen = preview.open()
+    endless = training(exchange, phantom, 10**6, preview=preview, look_at=1)
 
     talk.child.run(endless)
-    talk.until(Progress)
+    assert talk.until(Preview)[-1].z == 1
+    assert not seen[[0, 2, 3]].any()
     talk.child.tell(Stop())
     stopped = talk.until(Finished)[-1].result
     assert 0 < load_model(stopped.model_path).description.learned_from.steps < 10**6
