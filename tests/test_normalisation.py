@@ -102,6 +102,13 @@ def test_a_constant_scan_is_refused(dtype):
         measured(np.ones((2, 4, 4), dtype))
 
 
+def test_an_empty_channel_beside_another_is_zero():
+    scan, by = measured(np.stack([TISSUE, np.full_like(TISSUE, 7)]), "CZYX")
+    tissue, empty = normalise(scan, by)
+    assert not empty.any()
+    assert abs(tissue.std() - 1) < 1e-3
+
+
 def test_a_channel_without_numbers_is_refused():
     array = np.stack([TISSUE, np.full_like(TISSUE, np.nan)])
     with pytest.raises(BadInput, match=r'"head" \(channel 1\) holds no numbers, only NaN'):
