@@ -249,14 +249,13 @@ def check_same_grid(scans: Sequence[Scan]) -> None:
 
 
 def stacked_names(scans: Sequence[Scan]) -> tuple[str, ...]:
-    """Name the channels of one scan made of several: a scan with one channel gives it its name."""
+    """Name the channels of one scan made of several, by their order.
+
+    Channel names go into model files; names of layers and files stay out of them, since they may name a patient.
+    """
     if len(scans) == 1:
         return scans[0].channel_names
-    return tuple(
-        scan.name if scan.channels == 1 else f"{scan.name} {channel}"
-        for scan in scans
-        for channel in scan.channel_names
-    )
+    return tuple(f"channel {c}" for c in range(sum(scan.channels for scan in scans)))
 
 
 def stack_channels(scans: Sequence[Scan]) -> Scan:

@@ -111,7 +111,7 @@ def test_layers_as_channels_and_a_scan_with_other_channels(window, phantom):
     dock.scan._fill_menu()
     next(action for action in dock.scan._menu.actions() if action.data() is other).trigger()
     assert window.train(dock).how is How.DONE
-    assert window.workspace.session.models[0].description.channel_names == ("scan", "other")
+    assert window.workspace.session.models[0].description.channel_names == ("channel 0", "channel 1")
     predict = window.open("Predict")
     assert "expects 2 channels" in reason(predict)
     assert "has 1 channel" in reason(predict)
