@@ -1,7 +1,7 @@
 """A verb at work in the window: its job, what it reports, and how it ended. Docks show it; it outlives them."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
@@ -15,9 +15,9 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unet.errors import JobFailed, UnetError
 from napari_unet.events import Event, LookAt
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import axes_of
+from napari_unet.gui.layers import axes_of, scan_of
 from napari_unet.runner import Exchange, Request, SharedArray, SharedScan
-from napari_unet.scan import Scan
+from napari_unet.scan import Scan, check_same_grid
 from napari_unet.session import Session, Verb
 
 LOOK_MS = 150
@@ -146,10 +146,23 @@ class ScanActivity(Activity):
         self._look.setInterval(LOOK_MS)
         self._look.timeout.connect(self._look_at_view)
 
-    def _follow(self, viewer: ViewerModel, image: Image, scan: Scan) -> None:
-        self._image, self._scan = image, scan
-        self._looked_at = slice_in_view(viewer, image)
+    def _follow(self, viewer: ViewerModel, images: Sequence[Image]) -> list[Scan]:
+        """Follow the slice in view of the first of these layers, and give all of them as scans on one grid.
+
+        Raises
+        ------
+        BadInput
+            They do not belong together.
+        """
+        scans = [scan_of(image) for image in images]
+        check_same_grid(scans)
+        self._image, self._scan = images[0], scans[0]
+        self._looked_at = slice_in_view(viewer, images[0])
+        return scans
+
+    def _begin(self, make_request: Callable[[], Request]) -> None:
         self._look.start()
+        super()._begin(make_request)
 
     def _look_at_view(self) -> None:
         viewer = self._viewer()

@@ -16,10 +16,9 @@ from napari_unet.events import Event, SlicesDone
 from napari_unet.gui.activity import Ending, How, ScanActivity
 from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import scan_of
 from napari_unet.gui.live_labels import LiveLabels
 from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
-from napari_unet.scan import Scan, check_same_grid, stack_channels
+from napari_unet.scan import Scan, stack_channels
 from napari_unet.session import Session, TrainedModel, Verb
 
 
@@ -70,11 +69,9 @@ class Prediction(ScanActivity):
         viewer = self._viewer()
         if viewer is None:
             return
-        scans = [scan_of(image) for image in images]
-        check_same_grid(scans)
+        scans = self._follow(viewer, images)
         self._classes = model.description.foreground
         self._result, self._done = None, set()
-        self._follow(viewer, images[0], scans[0])
         looked_at = self._looked_at
         slices = (looked_at,) if this_slice else None
         self._wanted = 1 if this_slice else scans[0].grid[0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.annotation import ClassInfo, as_mask
 from napari_unet.config import RefineConfig
-from napari_unet.gui.activity import Ending, ScanActivity, slice_in_view
+from napari_unet.gui.activity import Activity, Ending, slice_in_view
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import classes_of, scan_of, voxels_of
 from napari_unet.gui.live_labels import LiveLabels
@@ -32,7 +32,7 @@ class _Wanted:
     slices: tuple[int, ...] | None
 
 
-class Refinement(ScanActivity):
+class Refinement(Activity):
     """Refines a labels layer into a new one; the layer itself stays as it is.
 
     Parameters
@@ -135,7 +135,6 @@ class Refinement(ScanActivity):
             self._preview.replace(z, out)
 
     def _clean_up(self, ending: Ending) -> None:
-        super()._clean_up(ending)
         self._out = self._wanted = None
 
 

@@ -15,11 +15,11 @@ from napari_unet.config import TrainConfig
 from napari_unet.events import EpochDone, Event, Preview, Stop
 from napari_unet.gui.activity import Ending, How, ScanActivity
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import scan_of, voxels_of
+from napari_unet.gui.layers import voxels_of
 from napari_unet.gui.live_labels import LiveLabels
 from napari_unet.model_file import SUFFIX
 from napari_unet.runner import Exchange, SharedArray, TrainDone, TrainRequest
-from napari_unet.scan import check_same_grid, stack_channels
+from napari_unet.scan import stack_channels
 from napari_unet.session import Session, TrainedModel, Verb
 
 PREVIEW_NAME = "U-Net preview"
@@ -61,8 +61,7 @@ class Training(ScanActivity):
         viewer = self._viewer()
         if viewer is None:
             return
-        scans = [scan_of(image) for image in images]
-        check_same_grid(scans)
+        scans = self._follow(viewer, images)
         voxels, name = voxels_of(paint), paint.name
         scans[0].fold(voxels, f'"{name}"')
         if self._preview is not None and self._preview.lies_on(images[0]):
@@ -71,7 +70,6 @@ class Training(ScanActivity):
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        self._follow(viewer, images[0], scans[0])
         exchange, looked_at, known = self._exchange, self._looked_at, self._classes
         model_path = exchange.path(SUFFIX)
 
