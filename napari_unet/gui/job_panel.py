@@ -138,7 +138,6 @@ class JobPanel(QWidget):
     def _end(self, ending: Ending) -> None:
         self._show_running(False)
         self.ending.setText(ending.text)
-        self.ending.setProperty("failed", ending.how is How.FAILED)
         self.ending.setStyleSheet("color: #ff8c69;" if ending.how is How.FAILED else "")
         self.ending.show()
         self._dismiss.show()

@@ -2,6 +2,7 @@
 
 from napari.components import ViewerModel
 from napari.layers import Labels
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_unet.annotation import ClassInfo, PaintSummary, classes_for
@@ -35,6 +36,7 @@ class TrainDock(Dock):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self._summary: PaintSummary | None = None
+        self._followed: Labels | None = None
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -58,7 +60,7 @@ class TrainDock(Dock):
         self.preset = ComboBox()
         for key, preset in PRESETS.items():
             self.preset.addItem(preset.name, key)
-            self.preset.setItemData(self.preset.count() - 1, preset.sentence, 3)  # Qt.ToolTipRole
+            self.preset.setItemData(self.preset.count() - 1, preset.sentence, Qt.ItemDataRole.ToolTipRole)
         self.form = ConfigForm(TrainConfig(), exclude={"unpainted", "time_limit"})
         self.counter = PaintCounter(self.workspace.background, self)
         self.panel = JobPanel(self.workspace.training, "Train", can_stop=True)
@@ -185,7 +187,7 @@ class TrainDock(Dock):
         return scan_of(layers[0]) if layers and info is not None else None
 
     def _follow_paint(self, layer: Labels | None, scan: Scan | None) -> None:
-        before, self._followed = getattr(self, "_followed", None), layer
+        before, self._followed = self._followed, layer
         if before is not None:
             before.events.selected_label.disconnect(self._show_selected)
             before.events.mode.disconnect(self._show_selected)

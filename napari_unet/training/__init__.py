@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.annotation import ClassInfo, as_paint
 from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput
+from napari_unet.events import result_of
 from napari_unet.scan import Scan
 
 if TYPE_CHECKING:
@@ -83,9 +84,4 @@ def train(
     if len(scans) != len(paints):
         raise BadInput(f"{len(scans)} scans but {len(paints)} paints: give each scan its own paint.")
     job = train_job(scans, [s.fold(as_paint(p)) for s, p in zip(scans, paints, strict=True)], config, classes=classes)
-    while True:
-        try:
-            next(job)
-        except StopIteration as finished:
-            model: Model = finished.value
-            return model
+    return result_of(job)
