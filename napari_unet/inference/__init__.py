@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.config import PredictConfig
 from napari_unet.errors import OutOfMemory
+from napari_unet.events import result_of
 from napari_unet.model_file import Model, load_model
 from napari_unet.scan import Scan
 
@@ -60,11 +61,7 @@ def predict(
     known = scan if isinstance(scan, Scan) else Scan.from_array(scan)
     probabilities = _probabilities(len(loaded.description.classes), known) if with_probabilities else None
     job = predict_job(loaded, known, config, probabilities=probabilities, slices=slices)
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return _unfolded(end.value, known)
+    return _unfolded(result_of(job), known)
 
 
 def _probabilities(classes: int, scan: Scan) -> NDArray[np.float16]:
