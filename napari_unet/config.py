@@ -6,31 +6,61 @@ parameters: they are arguments.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
+from napari_unet.parameters import Config, parameter
+from napari_unet.refine_config import (
+    Closing,
+    FillBetweenConfig,
+    FillHoles,
+    Grow,
+    KeepLargest,
+    KeepTouching,
+    Opening,
+    RefineConfig,
+    RefineStep,
+    RemoveSmall,
+    Shrink,
+    Smooth,
+    Split,
+    WithinIntensities,
+    WithinRegion,
+)
 
-class Config(BaseModel):
-    """A frozen set of parameters that checks its ranges and survives JSON unchanged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-def parameter(
-    default: Any,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    step: float | None = None,
-    unit: str = "",
-    title: str | None = None,
-) -> Any:
-    """Declare a parameter: its default, inclusive range, the step of its control, unit, and label."""
-    extra: dict[str, Any] = {"unit": unit}
-    if step is not None:
-        extra["step"] = step
-    return Field(default, ge=at_least, le=at_most, title=title, json_schema_extra=extra)
+__all__ = [
+    "PRESETS",
+    "AugmentConfig",
+    "Closing",
+    "ComputeConfig",
+    "Config",
+    "Device",
+    "FillBetweenConfig",
+    "FillHoles",
+    "Grow",
+    "KeepLargest",
+    "KeepTouching",
+    "Loss",
+    "NetworkConfig",
+    "Opening",
+    "Optimizer",
+    "Precision",
+    "PredictConfig",
+    "Preset",
+    "RefineConfig",
+    "RefineStep",
+    "RemoveSmall",
+    "Schedule",
+    "Shrink",
+    "Smooth",
+    "Split",
+    "TrainConfig",
+    "Unpainted",
+    "WithinIntensities",
+    "WithinRegion",
+    "parameter",
+]
 
 
 class Unpainted(StrEnum):
@@ -171,81 +201,6 @@ class PredictConfig(ComputeConfig):
 
     tile: int = parameter(0, at_least=0, at_most=8192, step=64, unit="voxels")
     """Side of the pieces a slice is cut into; 0 chooses by the memory at hand."""
-
-
-class _Step(Config):
-    """One step of refinement."""
-
-    enabled: bool = True
-    """Whether the step is done."""
-    classes: tuple[Annotated[int, Field(ge=1, le=254)], ...] = ()
-    """Which classes it works on; none named means all."""
-
-
-class Opening(_Step):
-    """Remove what is thinner than twice the radius (binary opening with a ball)."""
-
-    kind: Literal["opening"] = "opening"
-    """Which step this is."""
-    radius: float = parameter(2.0, at_least=0, at_most=1000, step=0.5, unit="mm")
-    """Radius of the ball."""
-
-
-class Closing(_Step):
-    """Close gaps narrower than twice the radius (binary closing with a ball)."""
-
-    kind: Literal["closing"] = "closing"
-    """Which step this is."""
-    radius: float = parameter(2.0, at_least=0, at_most=1000, step=0.5, unit="mm")
-    """Radius of the ball."""
-
-
-class FillHoles(_Step):
-    """Fill background that a class encloses."""
-
-    kind: Literal["fill-holes"] = "fill-holes"
-    """Which step this is."""
-    by_slice: bool = True
-    """Enclosed within its slice is enough; off: enclosed in all three dimensions."""
-
-
-class RemoveSmall(_Step):
-    """Remove connected pieces of a class below a volume."""
-
-    kind: Literal["remove-small"] = "remove-small"
-    """Which step this is."""
-    volume: float = parameter(0.5, at_least=0, at_most=1e6, step=0.1, unit="ml")
-    """Smaller pieces go. On a single slice or without a spacing see ``voxels``."""
-    voxels: int = parameter(0, at_least=0, at_most=10**9, step=1, unit="voxels")
-    """Pieces of fewer voxels go too."""
-
-
-class KeepLargest(_Step):
-    """Keep only the largest connected pieces of each class."""
-
-    kind: Literal["keep-largest"] = "keep-largest"
-    """Which step this is."""
-    pieces: int = parameter(1, at_least=1, at_most=1000, step=1)
-    """How many pieces to keep."""
-
-
-class Smooth(_Step):
-    """Smooth the edges: a Gaussian over each class, every voxel to the class that is strongest there."""
-
-    kind: Literal["smooth"] = "smooth"
-    """Which step this is."""
-    sigma: float = parameter(1.5, at_least=0, at_most=1000, step=0.5, unit="mm")
-    """Width of the Gaussian."""
-
-
-RefineStep = Annotated[Opening | Closing | FillHoles | RemoveSmall | KeepLargest | Smooth, Field(discriminator="kind")]
-
-
-class RefineConfig(Config):
-    """The steps of a refinement, in their order."""
-
-    steps: tuple[RefineStep, ...] = (RemoveSmall(), FillHoles(), Smooth(enabled=False))
-    """What is done, first to last."""
 
 
 class Preset(Config):
