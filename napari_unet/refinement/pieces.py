@@ -11,7 +11,9 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.morphology import class_boxes, connected_pieces
+from napari_unet.errors import BadInput
+from napari_unet.refinement.connected import connected_pieces
+from napari_unet.refinement.distances import Spacing, class_boxes, square
 
 FIRST_REACH = 4
 """How many slices to either side are looked at first to learn how large a piece is."""
@@ -109,6 +111,72 @@ def keep_largest(
             goes[pieces[fixed[box]]] = False
         here[goes[pieces]] = 0
         yield label
+
+
+def keep_touching(
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    points: Sequence[Sequence[float]],
+    reach: float,
+    spacing: Spacing,
+    fixed: NDArray[np.bool_] | None = None,
+) -> Iterator[int]:
+    """Keep the pieces of each class that touch a point. A class that no point touches stays as it is.
+
+    Parameters
+    ----------
+    labels
+        (Z, Y, X) uint8, changed in place.
+    classes
+        Whose pieces to look at; none named means all.
+    points
+        (z, y, x) in voxels, counted from 0; the centre of a voxel has whole numbers.
+    reach
+        A piece with a voxel whose centre lies this near to a point, in mm, touches it, and so does the piece in
+        whose voxel the point lies.
+    spacing
+        (z, y, x) in mm.
+    fixed
+        (Z, Y, X) bool, the protected voxels; pieces that hold some stay in addition.
+
+    Yields
+    ------
+    int
+        The class just done.
+
+    Raises
+    ------
+    BadInput
+        A point lies outside the volume.
+    """
+    near = np.concatenate([_near(point, reach, labels.shape, spacing) for point in points] or [np.empty((0, 3), int)])
+    for label in class_boxes(labels, classes):
+        touched = near[labels[tuple(near.T)] == label]
+        if len(touched):
+            pieces = connected_pieces(labels == label, connectivity=26)
+            goes = np.ones(int(pieces.max()) + 1, np.bool_)
+            goes[0] = False
+            goes[pieces[tuple(touched.T)]] = False
+            if fixed is not None:
+                goes[pieces[fixed]] = False
+            labels[goes[pieces]] = 0
+        yield label
+
+
+def _near(point: Sequence[float], reach: float, shape: tuple[int, ...], spacing: Spacing) -> NDArray[np.int64]:
+    """List the (z, y, x) of the voxels within reach of a point, the one it lies in first."""
+    voxel = np.floor(np.asarray(point) + 0.5).astype(np.int64)
+    if (voxel < 0).any() or (voxel >= shape).any():
+        where = ", ".join(f"{place:g}" for place in point)
+        raise BadInput(
+            f"the point {where} (slice, row, column) lies outside the mask, whose shape is {shape}: choose another."
+        )
+    far = np.ceil(reach / np.asarray(spacing)).astype(np.int64)
+    low, high = np.maximum(voxel - far, 0), np.minimum(voxel + far + 1, shape)
+    around = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1).reshape(-1, 3)
+    squared = (((around - point) * spacing) ** 2).sum(axis=1)
+    return np.concatenate([voxel[None], around[squared <= square(reach)]])
 
 
 def _sizes(pieces: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, prod
+from math import prod
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import as_mask
-from napari_unet.config import Closing, FillHoles, KeepLargest, Opening, RefineConfig, RefineStep, RemoveSmall, Smooth
+from napari_unet.config import RefineConfig, RefineStep, RemoveSmall
 from napari_unet.errors import BadInput
 from napari_unet.events import Job, Note, Progress, SlicesDone, Started, Stop
-from napari_unet.refinement.morphology import Spacing, closing, fill_holes, opening, smooth, smoothing_reach
-from napari_unet.refinement.pieces import keep_largest, remove_small
+from napari_unet.refinement.distances import Spacing
+from napari_unet.refinement.steps import apply, check_needs, in_voxels, slices_seen
+from napari_unet.refinement.volume import Evidence, Probabilities, Volume
+from napari_unet.scan import Geometry
 
 DEFAULT = RefineConfig()
 
@@ -60,6 +63,10 @@ def refine_job(
     spacing: Spacing = (1.0, 1.0, 1.0),
     depth: int | None = None,
     protected: NDArray[np.bool_] | None = None,
+    intensities: NDArray[Any] | None = None,
+    probabilities: Probabilities | None = None,
+    region: NDArray[np.uint8] | None = None,
+    geometry: Geometry | None = None,
     out: NDArray[np.uint8] | None = None,
     slices: Sequence[int] | None = None,
 ) -> Job[Refined]:
@@ -79,6 +86,14 @@ def refine_job(
     protected
         (Z, Y, X) bool: voxels that do not change, such as those a person painted. A connected piece that
         holds some is not removed.
+    intensities
+        (C, Z, Y, X): the scan, for the steps that look at it; may be lazy.
+    probabilities
+        Of the classes, for the steps that look at them.
+    region
+        (Z, Y, X) uint8: another mask, for the step that keeps what lies within it.
+    geometry
+        Where the voxels lie in the patient, for points that are given in mm there.
     out
         (Z, Y, X) uint8, another array than ``mask``, to write the result into volume by volume; made when
         None. Slices that are not done yet hold the mask as it was.
@@ -101,13 +116,15 @@ def refine_job(
     Raises
     ------
     BadInput
-        The mask holds painted background (255), or the arguments do not fit it.
+        The mask holds painted background (255), the arguments do not fit it, or a step needs what is missing.
     """
-    _check(mask, spacing, depth, protected, out)
+    known = Evidence(protected, intensities, probabilities, region)
+    steps = [in_voxels(step, geometry) for step in config.steps if step.enabled]
+    _check(mask, spacing, depth, known, out)
+    check_needs(steps, known)
     depth = len(mask) if depth is None else depth
     out = np.empty_like(mask) if out is None else out
     np.copyto(out, mask)
-    steps = [step for step in config.steps if step.enabled]
     volumes = _wanted(len(mask) if slices is None else slices, len(mask), depth)
     largest = max(1, int(mask.max(initial=0)))
     yield Started("refining the mask", "CPU")
@@ -117,7 +134,7 @@ def refine_job(
     added, removed = np.zeros(256, np.int64), np.zeros(256, np.int64)
     for number, (start, wanted) in enumerate(volumes.items()):
         whole = slice(start, start + depth)
-        volume = _Volume(mask[whole].copy(), mask[whole], None if protected is None else protected[whole], spacing)
+        volume = Volume(mask[whole].copy(), mask[whole], spacing, known.part(whole))
         for place, label in _refined(volume, steps, slice(wanted[0] - start, wanted[-1] + 1 - start)):
             if stopped and not label:
                 break
@@ -135,77 +152,19 @@ def refine_job(
     return Refined(out, _by_class(added), _by_class(removed), prod(spacing) / 1000)
 
 
-@dataclass(frozen=True, eq=False)
-class _Volume:
-    """One volume being refined: its labels now and at first, what is protected, and (z, y, x) spacing in mm."""
-
-    labels: NDArray[np.uint8]
-    original: NDArray[np.uint8]
-    fixed: NDArray[np.bool_] | None
-    spacing: Spacing
-
-    def part(self, slices: slice) -> "_Volume":
-        """Give a view of some slices."""
-        fixed = None if self.fixed is None else self.fixed[slices]
-        return _Volume(self.labels[slices], self.original[slices], fixed, self.spacing)
-
-    def restore(self) -> None:
-        """Give protected voxels their labels back."""
-        if self.fixed is not None:
-            np.copyto(self.labels, self.original, where=self.fixed)
-
-
-def _refined(volume: _Volume, steps: Sequence[RefineStep], wanted: slice) -> Iterator[tuple[int, int]]:
+def _refined(volume: Volume, steps: Sequence[RefineStep], wanted: slice) -> Iterator[tuple[int, int]]:
     """Do the steps so that the wanted slices come out right; yield (step, 0) before, (step, class) during each."""
     plan: list[tuple[RefineStep, slice, slice]] = []
     for step in reversed(steps):
-        seen = _seen(step, wanted, len(volume.labels), volume.spacing)
+        seen = slices_seen(step, wanted, len(volume.labels), volume.spacing)
         plan.append((step, seen, slice(wanted.start - seen.start, wanted.stop - seen.start)))
         wanted = seen
     for place, (step, seen, needed) in enumerate(reversed(plan)):
         yield place, 0
         part = volume.part(seen)
-        for label in _apply(step, part, needed):
+        for label in apply(step, part, needed):
             yield place, label
         part.restore()
-
-
-def _seen(step: RefineStep, wanted: slice, depth: int, spacing: Spacing) -> slice:
-    """Give the slices a step must see to get the wanted ones right."""
-    match step:
-        case Opening() | Closing():
-            reach = 2 * floor(step.radius / spacing[0]) + 1
-        case Smooth():
-            reach = smoothing_reach(step.sigma, spacing)[0]
-        case FillHoles(by_slice=True):
-            reach = 0
-        case FillHoles() | RemoveSmall() | KeepLargest():
-            reach = depth
-    return slice(max(0, wanted.start - reach), min(depth, wanted.stop + reach))
-
-
-def _apply(step: RefineStep, volume: _Volume, needed: slice) -> Iterator[int]:
-    """Do one step on the labels of a volume; yield the classes done. Only ``needed`` slices must come out right."""
-    labels, spacing = volume.labels, volume.spacing
-    match step:
-        case Opening():
-            yield from opening(labels, step.classes, radius=step.radius, spacing=spacing)
-        case Closing():
-            yield from closing(labels, step.classes, radius=step.radius, spacing=spacing)
-        case FillHoles():
-            yield from fill_holes(labels, step.classes, by_slice=step.by_slice)
-        case RemoveSmall():
-            fewest = max(step.voxels, _voxels(step.volume, spacing) if len(labels) > 1 else 0)
-            remove_small(labels, step.classes, fewest=fewest, fixed=volume.fixed, slices=needed)
-        case KeepLargest():
-            yield from keep_largest(labels, step.classes, count=step.pieces, fixed=volume.fixed)
-        case Smooth():
-            yield from smooth(labels, step.classes, sigma=step.sigma, spacing=spacing)
-
-
-def _voxels(volume: float, spacing: Spacing) -> int:
-    """Give the fewest voxels that make up a volume in ml (a piece of just that volume is not below it)."""
-    return ceil(volume * 1000 / prod(spacing) * (1 - 1e-9))
 
 
 def _wanted(slices: int | Sequence[int], total: int, depth: int) -> dict[int, list[int]]:
@@ -222,7 +181,7 @@ def _check(
     mask: NDArray[np.uint8],
     spacing: Spacing,
     depth: int | None,
-    protected: NDArray[np.bool_] | None,
+    known: Evidence,
     out: NDArray[np.uint8] | None,
 ) -> None:
     if mask.ndim != 3 or mask.dtype != np.uint8:
@@ -232,9 +191,9 @@ def _check(
         raise BadInput(f"the spacing {tuple(spacing)} is not three lengths in mm (z, y, x) above 0.")
     if depth is not None and (depth < 1 or len(mask) % depth):
         raise BadInput(f"{len(mask)} slices cannot be volumes of {depth} slices each.")
-    for array, what in ((protected, "the protected voxels are"), (out, "the array for the result is")):
-        if array is not None and array.shape != mask.shape:
-            raise BadInput(f"{what} {array.shape} but the mask is {mask.shape}: they must have one shape.")
+    known.check(mask.shape)
+    if out is not None and out.shape != mask.shape:
+        raise BadInput(f"the array for the result is {out.shape} but the mask is {mask.shape}: they must be alike.")
 
 
 def _text(steps: Sequence[RefineStep], place: int, label: int) -> str:

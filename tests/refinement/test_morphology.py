@@ -9,7 +9,8 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 from skimage import morphology as reference
 
-from napari_unet.refinement.morphology import closing, fill_holes, opening, smooth
+from napari_unet.refinement.morphology import closing, fill_holes, opening
+from napari_unet.refinement.smoothing import smooth_together as smooth
 
 ISOTROPIC = (1.0, 1.0, 1.0)
 THICK = (2.5, 0.8, 1.1)

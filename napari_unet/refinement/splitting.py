@@ -1,0 +1,120 @@
+"""Splitting objects that touch, such as cells, by a watershed of how deep they are."""
+
+from collections.abc import Iterator, Sequence
+
+import cc3d
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from napari_unet.annotation import LARGEST_CLASS
+from napari_unet.errors import BadInput
+from napari_unet.refinement.connected import connected_pieces
+from napari_unet.refinement.distances import Spacing, class_boxes, distance_within, padded
+
+
+def split(
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    neck: float,
+    spacing: Spacing,
+    by_slice: bool = False,
+    number: bool = False,
+) -> Iterator[int]:
+    """Split the objects of each class at their necks.
+
+    The depth of a voxel is its distance to the nearest voxel outside the class. Each maximum of the depth that
+    rises by more than ``neck`` over the neck to a deeper one is a body of its own (h-maxima; Soille 2003,
+    doi:10.1007/978-3-662-05088-0). Bodies are flooded from their deepest voxels outwards (Beucher and Meyer 1993,
+    doi:10.1201/9781482277234), and where two floods meet is the line between them.
+
+    A class is background or another class to the others: no voxel goes from one class to another.
+
+    Parameters
+    ----------
+    labels
+        (Z, Y, X) uint8, changed in place.
+    classes
+        Which classes to split; none named means all.
+    neck
+        By how many mm of radius the neck has to be thinner than both bodies.
+    spacing
+        (z, y, x) in mm.
+    by_slice
+        Whether each slice is looked at by itself.
+    number
+        If not, the line between two objects, one voxel wide, becomes background: no two objects touch by a face,
+        an edge or a corner. If so, there is no line, and each object becomes a class by itself: numbers count
+        from 1, class by class and in the order of the first voxels, and skip those of classes that are not
+        split. By slice, they begin anew in each slice.
+
+    Yields
+    ------
+    int
+        The class just done.
+
+    Raises
+    ------
+    BadInput
+        There are more objects to number than there can be classes.
+    """
+    slabs = [slice(z, z + 1) for z in range(len(labels))] if by_slice else [slice(None)]
+    objects = [_Numbers(labels[slab], classes) if number else None for slab in slabs]
+    before = labels.copy() if number else labels
+    for label in class_boxes(before, classes):
+        for slab, numbers in zip(slabs, objects, strict=True):
+            for tight in class_boxes(before[slab], (label,)).values():
+                box = padded(tight, before[slab].shape, (1, 1, 1))
+                shape = before[slab][box] == label
+                bodies = _flooded(shape, neck, spacing, line=not number)
+                here = labels[slab][box]
+                if numbers is None:
+                    here[shape & (bodies == 0)] = 0
+                else:
+                    here[shape] = numbers.of(bodies[shape])
+        yield label
+
+
+class _Numbers:
+    """The class numbers that objects may get, given out in their order."""
+
+    def __init__(self, labels: NDArray[np.uint8], classes: Sequence[int]) -> None:
+        stay = set(np.unique(labels).tolist()) - set(classes) if classes else set()
+        self._free = [number for number in range(1, LARGEST_CLASS + 1) if number not in stay]
+
+    def of(self, bodies: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
+        """Give each voxel the class number of its body."""
+        _, first, which = np.unique(bodies, return_index=True, return_inverse=True)
+        if len(first) > len(self._free):
+            raise BadInput(
+                f"there are more than {LARGEST_CLASS} objects to number: split them by a gap instead, or remove "
+                "small ones first."
+            )
+        numbers, self._free = self._free[: len(first)], self._free[len(first) :]
+        given = np.empty(len(first), np.uint8)
+        given[np.argsort(first)] = numbers
+        return given[which]
+
+
+def _flooded(shape: NDArray[np.bool_], neck: float, spacing: Spacing, *, line: bool) -> NDArray[np.unsignedinteger]:
+    """Flood the bodies of a (Z, Y, X) shape: each gets a number, the lines between them, if wanted, 0."""
+    pieces = connected_pieces(shape, connectivity=26)
+    if shape.all():
+        return pieces  # nothing around it says where it is thin
+    image = sitk.GetImageFromArray(-distance_within(shape, spacing))
+    bottoms = sitk.RegionalMinima(sitk.HMinima(image, height=neck, fullyConnected=True), fullyConnected=True)
+    seeds = cc3d.connected_components(
+        ((sitk.GetArrayFromImage(bottoms) > 0) & shape).view(np.uint8), connectivity=26, out_dtype=np.uint32
+    )
+    # A piece that is shallow all over has no bottom, and is a body.
+    deep = np.zeros(int(pieces.max()) + 1, np.bool_)
+    deep[pieces[seeds > 0]] = True
+    shallow = shape & ~deep[pieces]
+    seeds[shallow] = pieces[shallow].astype(np.uint32) + seeds.max()
+    # The background lies higher than all of the shape: it is flooded last, and joins no pieces before.
+    bodies = sitk.MorphologicalWatershedFromMarkers(
+        image, sitk.GetImageFromArray(seeds), markWatershedLine=line, fullyConnected=True
+    )
+    flooded: NDArray[np.unsignedinteger] = sitk.GetArrayFromImage(bodies)
+    return flooded
