@@ -24,6 +24,8 @@ SPOKEN = {
     "dice": "Dice",
     "ce": "cross-entropy",
     "unet": "U-Net",
+    "unet++": "U-Net++",
+    "attention-unet": "Attention U-Net",
     "adam": "Adam",
     "adamw": "AdamW",
     "cpu": "processor",

@@ -52,7 +52,7 @@ class Engine:
         with torch.device("meta"):
             network = build(model.description.network, len(model.description.channel_names), len(labels))
         load_weights(network, model.weights)
-        self._stride, self._halo = network.stride, network.halo
+        self._stride, self._halo, self._features = network.stride, network.halo, network.features_at_once
         self._module: Any = fold_batch_norm(network).to(self.compute.device, self.compute.dtype)
         self._label_of = torch.tensor(labels, dtype=torch.uint8, device=self.compute.device)
 
@@ -71,8 +71,7 @@ class Engine:
         tile = self.config.tile
         if self.flat:
             volume = (1, *volume[1:])
-        z_stride, z_halo = (1, 0) if self.flat else (self._stride, self._halo)
-        stride, halo = (z_stride, self._stride, self._stride), (z_halo, self._halo, self._halo)
+        stride, halo = self._stride, self._halo
         z, y, x = volume
         core = (min(tile, z), min(tile, y), min(tile, x)) if tile else core_within(self._room(), volume, stride, halo)
         batch = 1
@@ -82,15 +81,13 @@ class Engine:
 
     def _room(self) -> float:
         """Give how many voxels one pass may see."""
-        device, width = self.compute.device, self.model.description.network.width
-        # The widest moment is the topmost level on the way up: skip connection, upsampled features, both joined,
-        # and the result of the convolution; measured, with what the convolution works in, 6 times the width.
-        voxel = 6 * width * self.compute.dtype.itemsize + 8 * len(self.model.description.labels)
+        device, labels = self.compute.device, len(self.model.description.labels)
+        voxel = self._features * self.compute.dtype.itemsize + 8 * labels
         if device.type == "cuda":
             room = MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
         else:
             room = min(MOST_CPU_BYTES, MEMORY_SHARE * psutil.virtual_memory().available)
-        return min(room / voxel, MOST_ELEMENTS / max(2 * width, len(self.model.description.labels)))
+        return min(room / voxel, MOST_ELEMENTS / max(self._features / 3, labels))
 
     def __call__(self, seen: NDArray[np.float32], core: Box, *, probabilities: bool = False) -> Result:
         """Predict tiles.

@@ -2,19 +2,35 @@
 
 from napari_unet.config import NetworkConfig
 from napari_unet.networks.device import Compute, choose
+from napari_unet.networks.geometry import decided, flat_levels
+from napari_unet.networks.nested import NestedUNet
+from napari_unet.networks.network import Network
 from napari_unet.networks.unet import UNet
 from napari_unet.networks.weights import channels_last, fold_batch_norm, load_weights, weights_of
 
-__all__ = ["Compute", "UNet", "build", "channels_last", "choose", "fold_batch_norm", "load_weights", "weights_of"]
+__all__ = [
+    "Compute",
+    "NestedUNet",
+    "Network",
+    "UNet",
+    "build",
+    "channels_last",
+    "choose",
+    "decided",
+    "flat_levels",
+    "fold_batch_norm",
+    "load_weights",
+    "weights_of",
+]
 
 
-def build(config: NetworkConfig, channels: int, classes: int) -> UNet:
+def build(config: NetworkConfig, channels: int, classes: int) -> Network:
     """Make an untrained network.
 
     Parameters
     ----------
     config
-        Its shape.
+        Its shape. Flat levels that were left to the spacing are none: see :func:`decided`.
     channels
         Channels of the scans.
     classes
@@ -24,4 +40,4 @@ def build(config: NetworkConfig, channels: int, classes: int) -> UNet:
     -----
     Under ``with torch.device("meta")`` it takes no memory; see :func:`load_weights`.
     """
-    return UNet(config.dimensions, channels, classes, config.width, config.depth)
+    return (NestedUNet if config.architecture == "unet++" else UNet)(config, channels, classes)

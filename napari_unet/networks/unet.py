@@ -1,11 +1,12 @@
-"""The U-Net."""
+"""The U-Net and the Attention U-Net."""
 
 from torch import Tensor, nn
 
-from napari_unet.networks.blocks import CONVOLUTION, POOLING, Level, Up, pad_to_multiple
+from napari_unet.networks.blocks import Up
+from napari_unet.networks.network import Network
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """The U-Net of Ronneberger et al. 2015 (doi:10.1007/978-3-319-24574-4_28), in 3-D that of Çiçek et al. 2016.
 
     ``depth`` levels down and up, at each two 3x3 convolutions with batch normalisation and ReLU; 2x2 max pooling
@@ -13,64 +14,31 @@ class UNet(nn.Module):
     convolution to the classes. Unlike the paper's, its convolutions pad, so that the output has the size of the
     input. 3-D: doi:10.1007/978-3-319-46723-8_49.
 
-    Parameters
-    ----------
-    dimensions
-        2 or 3.
-    channels, classes
-        Of the input and the output.
-    width
-        Features at full resolution; twice as many at each level below.
-    depth
-        How many times the image is halved.
+    As an Attention U-Net a gate weighs each skip connection but the topmost: Oktay et al. 2018,
+    doi:10.48550/arXiv.1804.03999.
     """
 
-    def __init__(self, dimensions: int, channels: int, classes: int, width: int, depth: int) -> None:
-        super().__init__()
-        self.dimensions = dimensions
-        self.depth = depth
-        features = [width * 2**level for level in range(depth + 1)]
-        self.down = nn.ModuleList(
-            Level(dimensions, before, after) for before, after in zip([channels, *features], features, strict=False)
-        )
-        self.pool = POOLING[dimensions](2)
-        self.up = nn.ModuleList(Up(dimensions, wide) for wide in reversed(features[:-1]))
-        self.head = CONVOLUTION[dimensions](width, classes, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # as in the paper
+    def _way_up(self) -> nn.ModuleList:
+        return nn.ModuleList(Up(self.config, level) for level in reversed(range(self.config.depth)))
 
-    @property
-    def stride(self) -> int:
-        """Sides are padded to multiples of this; a tile that starts on one is pooled like the whole image."""
-        return 1 << self.depth
+    def _supervised(self) -> list[int]:
+        return [self.config.width << level for level in range(self.config.depth)]
 
-    @property
-    def halo(self) -> int:
-        """How far a voxel's result can depend on others, in voxels at full resolution, along any axis.
-
-        A tile that starts and ends on multiples of ``stride`` and has this much of its real surroundings gives
-        the same result as the whole image.
-        """
-        reach = 2  # the two convolutions of the topmost level on the way up
-        for _ in range(self.depth):
-            reach = -(-reach // 2) + 2
-        for _ in range(self.depth):
-            reach = 2 * reach + 2
-        return reach
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels, Y, X), or (N, channels, Z, Y, X), of any size to logits (N, classes, ...) of that size."""
-        sides = x.shape[2:]
-        x = pad_to_multiple(x, self.stride)
-        skips: list[Tensor] = []
-        for number, level in enumerate(self.down):
-            x = level(self.pool(x) if number else x)
-            skips.append(x)
-        skips.pop()
+    def _decoded(self, skips: list[Tensor]) -> list[Tensor]:
+        x = skips.pop()
+        results: list[Tensor] = []
         for up in self.up:
-            x = up(x, skips.pop())
-        logits: Tensor = self.head(x)
-        for axis, side in enumerate(sides, start=2):
-            logits = logits.narrow(axis, 0, side)
-        return logits
+            x = up(x, [skips.pop()])
+            results.append(x)
+        return results[::-1]
+
+    @property
+    def supervision(self) -> tuple[float, ...]:
+        """Half as much for each coarser level: Isensee et al. 2021 (nnU-Net), doi:10.1038/s41592-020-01008-z."""
+        weights = [0.5**level for level in range(1 + len(self.heads))]
+        return tuple(weight / sum(weights) for weight in weights)
+
+    @property
+    def features_at_once(self) -> int:
+        """Measured on the topmost level: skip connection, enlarged, both joined, and room to convolve in."""
+        return 6 * self.config.width

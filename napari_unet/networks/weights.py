@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_unet.errors import BadModelFile
-from napari_unet.networks.blocks import ConvNormReLU
+from napari_unet.networks.blocks import ConvNorm
 
 _NOT_WEIGHTS = "num_batches_tracked"
 
@@ -63,7 +63,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     """
     folded = deepcopy(module).eval().requires_grad_(requires_grad=False)
     for block in folded.modules():
-        if isinstance(block, ConvNormReLU):
+        if isinstance(block, ConvNorm):
             block.fold()
     return channels_last(folded)
 

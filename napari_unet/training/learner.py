@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_unet.config import Optimizer, Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
-from napari_unet.networks import Compute, UNet, build, channels_last, weights_of
+from napari_unet.networks import Compute, Network, build, channels_last, weights_of
 from napari_unet.normalisation import Normalisation, normalise
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
@@ -134,8 +134,8 @@ class Learner:
         windows = self.sampler.cut(self.sampler.draw(self.batch, self.size), self.size)
         images, targets = self._patches(windows, learning=True)
         with self.compute.autocast():
-            logits = self._logits(self.network, images)
-        loss = loss_of(logits, targets, self.config.loss)
+            by_scale = zip(self.network.supervision, self._logits(self.network, images), strict=True)
+        loss = torch.stack([weight * loss_of(logits, targets, self.config.loss) for weight, logits in by_scale]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -159,13 +159,16 @@ class Learner:
         return varied(windows, side, self.config.augment if learning else UNCHANGED, self.random)
 
     @staticmethod
-    def _logits(network: UNet, images: Tensor) -> Tensor:
-        """Give (N, classes, Z, Y, X) logits of (N, channels, Z, Y, X) images, also through a 2-D network."""
+    def _logits(network: Network, images: Tensor) -> list[Tensor]:
+        """Give (N, classes, Z, Y, X) logits of (N, channels, Z, Y, X) images, also through a 2-D network.
+
+        The first are the result; while it learns, those of coarser scales follow.
+        """
         flat = network.dimensions == 2
         layout = torch.channels_last if flat else torch.channels_last_3d
         images = (images.squeeze(2) if flat else images).contiguous(memory_format=layout)
-        logits: Tensor = network(images)
-        return logits.unsqueeze(2) if flat else logits
+        by_scale = network.all_logits(images) if network.training else [network(images)]
+        return [logits.unsqueeze(2) if flat else logits for logits in by_scale]
 
     def shrink(self) -> str:
         """Make the next batch smaller after memory ran out; say so in a sentence.
@@ -200,7 +203,7 @@ class Learner:
         with torch.inference_mode(), self.compute.autocast():
             for places in self.measured:
                 images, targets = self._patches(self.held_out.cut(places, self.size))
-                logits = self._logits(self.average, images)
+                logits = self._logits(self.average, images)[0]
                 confusion.add(logits, targets)
                 losses.append(float(loss_of(logits, targets, self.config.loss)))
         dice = confusion.dice()
@@ -232,6 +235,6 @@ class Learner:
             for top in range(0, rows, height):
                 for left in range(0, columns, width):
                     piece = np.s_[top : top + height, left : left + width]
-                    logits = self._logits(self.average, images[(..., *piece)][None].to(self.compute.device))
+                    logits = self._logits(self.average, images[(..., *piece)][None].to(self.compute.device))[0]
                     labels[piece] = label_of[logits[0, :, z - first].argmax(0).cpu().numpy()]
         return labels

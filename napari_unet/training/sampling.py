@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_unet.annotation import IGNORE
+from napari_unet.networks.geometry import ZYX
 from napari_unet.training.augmentation import Windows
 
 if TYPE_CHECKING:
@@ -57,18 +58,23 @@ class PatchSize:
     width: int
 
     @classmethod
-    def fitting(cls, sources: Sequence[Source], side: int, depth: int, stride: int) -> "PatchSize":
-        """Take the largest scan whole when it is no larger than ``side``; sides are multiples of ``stride``.
+    def fitting(cls, sources: Sequence[Source], side: int, depth: int, stride: ZYX) -> "PatchSize":
+        """Take the largest scan whole when it is no larger than ``side``; sides are multiples of ``stride``, (z, y, x).
 
         They are two strides at least: batch normalisation needs more than one voxel at the lowest level.
         """
         slices, *sides = (max(source.targets.shape[axis] for source in sources) for axis in range(3))
-        height, width = (max(2 * stride, -(-min(side, length) // stride) * stride) for length in sides)
+        height, width = (
+            max(2 * step, -(-min(side, length) // step) * step) for length, step in zip(sides, stride[1:], strict=True)
+        )
         return cls(min(depth, slices), height, width)
 
-    def smaller(self, stride: int) -> "PatchSize | None":
+    def smaller(self, stride: ZYX) -> "PatchSize | None":
         """Half the rows and columns, or None when there is no smaller patch worth training on."""
-        height, width = (max(2 * stride, side // 2 // stride * stride) for side in (self.height, self.width))
+        height, width = (
+            max(2 * step, side // 2 // step * step)
+            for side, step in zip((self.height, self.width), stride[1:], strict=True)
+        )
         smaller = PatchSize(self.depth, height, width)
         return smaller if max(height, width) >= 32 and smaller != self else None
 

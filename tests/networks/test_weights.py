@@ -6,10 +6,10 @@ import torch
 
 from napari_unet.config import NetworkConfig
 from napari_unet.errors import BadModelFile
-from napari_unet.networks import UNet, build, fold_batch_norm, load_weights, weights_of
+from napari_unet.networks import Network, build, load_weights, weights_of
 
 
-def trained(dimensions: int = 2) -> UNet:
+def trained(dimensions: int = 2) -> Network:
     """Running statistics as after some training."""
     torch.manual_seed(1)
     net = build(NetworkConfig(dimensions=dimensions, width=4, depth=2), 1, 3)
@@ -18,19 +18,9 @@ def trained(dimensions: int = 2) -> UNet:
     return net.eval()
 
 
-def unallocated() -> UNet:
+def unallocated() -> Network:
     with torch.device("meta"):
         return build(NetworkConfig(width=4, depth=2), 1, 3)
-
-
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_folding_changes_rounding_only(dimensions: int):
-    net = trained(dimensions)
-    x = torch.randn(1, 1, *[19] * dimensions)
-    folded = fold_batch_norm(net)
-    assert not any("norm" in name for name in folded.state_dict())
-    assert torch.allclose(folded(x), net(x), atol=1e-5)
-    assert any("norm" in name for name in net.state_dict())
 
 
 def test_weights_return():

@@ -24,7 +24,7 @@ def sampler(*sources: Source, classes: int = 2) -> Sampler:
 
 def test_a_class_of_one_voxel_is_seen():
     drawn = sampler(source((1, 200, 200), p0_150_20=1))
-    size = PatchSize.fitting(drawn.sources, 64, 1, 16)
+    size = PatchSize.fitting(drawn.sources, 64, 1, (1, 16, 16))
     windows = drawn.cut(drawn.draw(40, size), size)
     _, targets = varied(windows, (size.height, size.width), UNCHANGED, torch.Generator())
     assert 10 <= (targets == 1).flatten(1).any(1).sum() <= 30
@@ -34,12 +34,12 @@ def test_a_class_of_one_voxel_is_seen():
     ("shape", "expected"), [((1, 100, 30), (1, 112, 32)), ((1, 300, 300), (1, 256, 256)), ((40, 8, 8), (16, 32, 32))]
 )
 def test_small_scans_are_seen_whole(shape: tuple[int, int, int], expected: tuple[int, int, int]):
-    assert PatchSize.fitting([source(shape)], 256, 16, 16) == PatchSize(*expected)
+    assert PatchSize.fitting([source(shape)], 256, 16, (16, 16, 16)) == PatchSize(*expected)
 
 
 def test_scans_of_several_sizes_share_a_batch():
     drawn = sampler(source((1, 20, 90)), source((3, 60, 10)))
-    size = PatchSize.fitting(drawn.sources, 64, 4, 8)
+    size = PatchSize.fitting(drawn.sources, 64, 4, (8, 8, 8))
     windows = drawn.cut([(0, 0, 3, 80), (1, 2, 50, 5)], size)
     images, targets = varied(windows, (size.height, size.width), UNCHANGED, torch.Generator())
     assert images.shape == (2, 1, 3, 64, 64)
@@ -74,5 +74,5 @@ def test_smaller_patches_have_an_end():
     sizes = []
     while size is not None:
         sizes.append((size.height, size.width))
-        size = size.smaller(16)
+        size = size.smaller((1, 16, 16))
     assert sizes == [(256, 96), (128, 48), (64, 32), (32, 32)]

@@ -17,7 +17,7 @@ from napari_unet.config import AugmentConfig, Device, Loss, NetworkConfig, Preci
 from napari_unet.errors import BadInput, NothingPainted, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
 from napari_unet.model_file import Model
-from napari_unet.networks import UNet, build, load_weights
+from napari_unet.networks import Network, build, load_weights
 from napari_unet.normalisation import normalise
 from napari_unet.scan import Scan
 from napari_unet.training import train, train_job
@@ -359,7 +359,7 @@ def full_memory(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let memory run out on batches of more than ``most`` voxels."""
     really = Learner._logits
 
-    def _logits(network: UNet, images: torch.Tensor) -> torch.Tensor:
+    def _logits(network: Network, images: torch.Tensor) -> list[torch.Tensor]:
         if images.numel() > most:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried ...")
         return really(network, images)
