@@ -237,6 +237,8 @@ class PredictConfig(ComputeConfig):
 
     tile: int = parameter(0, at_least=0, at_most=8192, step=64, unit="voxels")
     """Side of the pieces a slice is cut into; 0 chooses by the memory at hand."""
+    depth: int = parameter(0, at_least=0, at_most=6, step=1, title="depth of a U-Net++")
+    """How deep a U-Net++ trained with deep supervision goes: less is faster, and often as good; 0 is all of it."""
 
 
 class Preset(Config):

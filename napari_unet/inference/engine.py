@@ -41,7 +41,7 @@ class Engine:
     BadModelFile
         The weights do not belong to the network that the model describes.
     BadInput
-        The device asked for is not there.
+        The device asked for is not there, or the depth.
     """
 
     def __init__(self, model: Model, config: PredictConfig) -> None:
@@ -52,6 +52,8 @@ class Engine:
         with torch.device("meta"):
             network = build(model.description.network, len(model.description.channel_names), len(labels))
         load_weights(network, model.weights)
+        if config.depth:
+            network.prune(config.depth)
         self._stride, self._halo, self._features = network.stride, network.halo, network.features_at_once
         self._module: Any = fold_batch_norm(network).to(self.compute.device, self.compute.dtype)
         self._label_of = torch.tensor(labels, dtype=torch.uint8, device=self.compute.device)

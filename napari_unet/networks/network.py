@@ -6,6 +6,7 @@ from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
 from napari_unet.config import NetworkConfig
+from napari_unet.errors import BadInput
 from napari_unet.networks import geometry
 from napari_unet.networks.attention import CONVOLUTION, enlarged
 from napari_unet.networks.blocks import POOLING, level_of, pad_to_multiple
@@ -95,6 +96,17 @@ class Network(nn.Module, ABC):
     def local(self) -> bool:
         """Whether nothing beyond the halo matters; otherwise every voxel depends a little on the whole image."""
         return geometry.is_local(self.config)
+
+    def prune(self, depth: int) -> None:
+        """Leave only a shallower network within this one, where there is one.
+
+        Raises
+        ------
+        BadInput
+            There is none of this depth that gives a result.
+        """
+        if depth != self.config.depth:
+            raise BadInput("Only a U-Net++ can be made shallower, and this model is none: set depth to 0.")
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, Y, X), or (N, channels, Z, Y, X), of any size to logits (N, classes, ...) of that size."""

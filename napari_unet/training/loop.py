@@ -16,7 +16,7 @@ from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
-from napari_unet.networks import Compute, choose
+from napari_unet.networks import Compute, choose, decided
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 from napari_unet.training.learner import Learner, Score, ran_out_of_memory
@@ -172,6 +172,7 @@ def _train(
     """Hold everything that takes memory, so that all of it is gone when this ends."""
     course = Course(config)
     material = gather(scans, paints, config, classes, compute.device)
+    config = config.model_copy(update={"network": decided(config.network, scans[0].spacing)})
     for text in material.notes:
         yield from _report(Note(text), wishes)
     learner = Learner(material, config, compute)

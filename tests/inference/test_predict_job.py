@@ -13,7 +13,8 @@ from napari_unet.inference import engine as engine_module
 from napari_unet.inference import prediction as prediction_module
 from napari_unet.inference.engine import Engine, is_out_of_memory
 from napari_unet.inference.prediction import predict_job
-from napari_unet.networks import UNet
+from napari_unet.networks import UNet, build, load_weights
+from napari_unet.normalisation import measure
 
 
 def drain(job, tell=None):
@@ -68,6 +69,41 @@ def test_labels_do_not_depend_on_tiles(phantom, config, dimensions):
     result, events = drain(predict_job(model, scan, config.model_copy(update={"tile": 16})))
     np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
     assert sorted(order(events)) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"architecture": "unet++", "residual": True},
+        {"architecture": "attention-unet", "separable": True, "pyramid": True},
+        {"architecture": "attention-unet", "dimensions": 3, "flat_levels": 1},
+        {"architecture": "unet++", "dimensions": 3, "flat_levels": 2, "deep_supervision": True},
+    ],
+    ids=lambda network: network["architecture"],
+)
+def test_labels_of_other_networks_do_not_depend_on_tiles_either(phantom, config, network):
+    model, scan = phantom.model(**network), phantom.scan(6, 90, 53)
+    result, _ = drain(predict_job(model, scan, config.model_copy(update={"tile": 16})))
+    np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
+
+
+def test_a_nested_network_predicts_with_as_much_of_it_as_is_wanted(phantom, config):
+    scan = phantom.scan(1, 32, 32)
+    model = phantom.model(architecture="unet++", deep_supervision=True)
+    kept = np.zeros((3, *scan.grid), np.float16)
+    drain(predict_job(model, scan, config.model_copy(update={"depth": 1}), probabilities=kept))
+    network = build(model.description.network, 1, 3).eval()
+    load_weights(network, model.weights)
+    seen = np.stack([one.apply(np.asarray(scan.array[0])) for one in measure(scan)])
+    with torch.inference_mode():
+        shallow = network.all_logits(torch.from_numpy(seen))[-1].softmax(1).numpy()
+    np.testing.assert_allclose(kept[:, 0], shallow[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("network", "says"), [({}, "Only a U-Net"), ({"architecture": "unet++"}, "deep supervision")])
+def test_a_network_that_cannot_be_made_shallower_says_so(phantom, config, network, says):
+    with pytest.raises(BadInput, match=says):
+        next(predict_job(phantom.model(**network), phantom.scan(1, 8, 8), config.model_copy(update={"depth": 1})))
 
 
 def test_a_wide_slice_is_cut_by_the_memory_at_hand(phantom, config, monkeypatch):

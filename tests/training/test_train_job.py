@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from napari_unet import __version__
 from napari_unet.annotation import ClassInfo
-from napari_unet.config import AugmentConfig, Device, Loss, NetworkConfig, Precision, Schedule, TrainConfig, Unpainted
+from napari_unet.config import (
+    AugmentConfig,
+    Device,
+    Loss,
+    NetworkConfig,
+    Normaliser,
+    Precision,
+    Schedule,
+    TrainConfig,
+    Unpainted,
+)
 from napari_unet.errors import BadInput, NothingPainted, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
 from napari_unet.model_file import Model
@@ -116,6 +126,32 @@ def test_scribbles_in_three_dimensions():
     with torch.inference_mode():
         found = network.eval()(images)[0].argmax(0).numpy().astype(np.uint8)
     assert min(dice(found, mask, label) for label in (1, 2)) > 0.8
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig(architecture="unet++", width=8, depth=2, deep_supervision=True, residual=True),
+        NetworkConfig(architecture="attention-unet", width=8, depth=2, cbam=True, normalisation=Normaliser.GROUP),
+        NetworkConfig(width=8, depth=2, deep_supervision=True, pyramid=True, separable=True, dropout=0.2),
+    ],
+    ids=lambda network: network.architecture,
+)
+def test_every_kind_of_network_learns(network: NetworkConfig):
+    scan, mask = blobs(8)
+    model = train(scan, painted(mask, [0, 2, 4, 6]), quick(steps=100, learning_rate=8e-3, network=network))
+    found = labels_of(model, scan)
+    assert min(dice(found[1::2], mask[1::2], label) for label in (1, 2)) > 0.85
+
+
+def test_thick_slices_are_left_apart_until_voxels_are_as_large():
+    scan, mask = blobs()
+    assert scan.spacing == (3, 1, 1)
+    config = quick(steps=2, patch_depth=4, network=NetworkConfig(dimensions=3, width=2, depth=3))
+    model = train(scan, painted(mask, [0, 2, 4]), config)
+    assert model.description.network.flat_levels == 2
+    assert model.weights["down.1.0.conv.weight"].shape[2:] == (1, 3, 3)
+    assert model.weights["down.2.0.conv.weight"].shape[2:] == (3, 3, 3)
 
 
 def test_same_seed_same_weights():
