@@ -13,12 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_unet.config import PRESETS, PredictConfig, RefineConfig, TrainConfig, Unpainted
+    from napari_unet.config import PRESETS, FillBetweenConfig, PredictConfig, RefineConfig, TrainConfig, Unpainted
     from napari_unet.evaluation import evaluate
     from napari_unet.inference import predict
     from napari_unet.io import read_mask, read_scan, write_mask
     from napari_unet.model_file import Model, load_model
-    from napari_unet.refinement import refine
+    from napari_unet.refinement import fill_between, refine
     from napari_unet.scan import Scan
     from napari_unet.training import train
 
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "PRESETS": "config",
+    "FillBetweenConfig": "config",
     "Model": "model_file",
     "PredictConfig": "config",
     "RefineConfig": "config",
@@ -33,6 +34,7 @@ _WHERE = {
     "TrainConfig": "config",
     "Unpainted": "config",
     "evaluate": "evaluation",
+    "fill_between": "refinement",
     "load_model": "model_file",
     "predict": "inference",
     "read_mask": "io",
@@ -44,6 +46,7 @@ _WHERE = {
 
 __all__ = [
     "PRESETS",
+    "FillBetweenConfig",
     "Model",
     "PredictConfig",
     "RefineConfig",
@@ -51,6 +54,7 @@ __all__ = [
     "TrainConfig",
     "Unpainted",
     "evaluate",
+    "fill_between",
     "load_model",
     "predict",
     "read_mask",

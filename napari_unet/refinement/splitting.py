@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.errors import BadInput
 from napari_unet.refinement.connected import connected_pieces
-from napari_unet.refinement.distances import Spacing, class_boxes, distance_within, padded
+from napari_unet.refinement.distances import Spacing, class_boxes, distance_within, flat_or_solid, padded
 
 
 def split(
@@ -102,11 +102,10 @@ def _flooded(shape: NDArray[np.bool_], neck: float, spacing: Spacing, *, line: b
     pieces = connected_pieces(shape, connectivity=26)
     if shape.all():
         return pieces  # nothing around it says where it is thin
-    image = sitk.GetImageFromArray(-distance_within(shape, spacing))
-    bottoms = sitk.RegionalMinima(sitk.HMinima(image, height=neck, fullyConnected=True), fullyConnected=True)
-    seeds = cc3d.connected_components(
-        ((sitk.GetArrayFromImage(bottoms) > 0) & shape).view(np.uint8), connectivity=26, out_dtype=np.uint32
-    )
+    image = flat_or_solid(-distance_within(shape, spacing))
+    minima = sitk.RegionalMinima(sitk.HMinima(image, height=neck, fullyConnected=True), fullyConnected=True)
+    bottoms = sitk.GetArrayFromImage(minima).reshape(shape.shape) > 0
+    seeds = cc3d.connected_components((bottoms & shape).view(np.uint8), connectivity=26, out_dtype=np.uint32)
     # A piece that is shallow all over has no bottom, and is a body.
     deep = np.zeros(int(pieces.max()) + 1, np.bool_)
     deep[pieces[seeds > 0]] = True
@@ -114,7 +113,7 @@ def _flooded(shape: NDArray[np.bool_], neck: float, spacing: Spacing, *, line: b
     seeds[shallow] = pieces[shallow].astype(np.uint32) + seeds.max()
     # The background lies higher than all of the shape: it is flooded last, and joins no pieces before.
     bodies = sitk.MorphologicalWatershedFromMarkers(
-        image, sitk.GetImageFromArray(seeds), markWatershedLine=line, fullyConnected=True
+        image, flat_or_solid(seeds), markWatershedLine=line, fullyConnected=True
     )
-    flooded: NDArray[np.unsignedinteger] = sitk.GetArrayFromImage(bodies)
+    flooded: NDArray[np.unsignedinteger] = sitk.GetArrayFromImage(bodies).reshape(shape.shape)
     return flooded

@@ -1,0 +1,1 @@
+"""How good slices are that were filled between painted ones."""
