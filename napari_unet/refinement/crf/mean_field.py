@@ -1,0 +1,297 @@
+"""Mean-field inference, streamed over slabs of slices.
+
+Two things keep it small and fast. A softmax sees only differences, and filtering is linear: so of C classes just
+C - 1 channels are filtered, channel c being the sum over l of -(mu[c, l] - mu[C-1, l]) Q[l] (for a Potts model
+Q[c] - Q[C-1]). And all that voxels learn from afar they learn through the grid, which is small: so one pass over
+the volume, slab by slab, reads the message of the last step, updates Q and adds it to the next grid. Whatever the
+slabs, the result is that of the whole volume at once.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.refinement.crf.grid import Grid, Run, blur, cuts, gaussian
+from napari_unet.refinement.crf.intensities import Intensities
+from napari_unet.refinement.crf.rows import (
+    NO_AXES,
+    Floats,
+    blur_rows,
+    count_rows,
+    lanes_of,
+    normalise_rows,
+    update_rows,
+)
+
+SLAB_BYTES = 192 * 2**20
+"""What the float32 arrays of a slab may take."""
+NOTHING = np.empty((0, 0, 0), np.float32)
+NO_CHANNELS = np.empty((0, 0, 0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a mean field is to solve.
+
+    Parameters
+    ----------
+    chances
+        (C, Z, Y, X): the probabilities, whose negative logarithms are the unaries; uint8 counts in 255ths.
+    intensities
+        (channels, Z, Y, X).
+    fixed
+        (Z, Y, X) uint8: the class of each voxel that is certain, 255 elsewhere; None if none is.
+    grid
+        Of the appearance kernel; None leaves it out.
+    appearance_weight
+        w1.
+    smoothness
+        Variances of the smoothness kernel along (z, y, x) in voxels; None leaves it out.
+    smoothness_weight
+        w2.
+    differences
+        (C - 1, C): the channels as sums of Q.
+    steps
+        How many mean-field steps.
+    """
+
+    chances: NDArray[Any]
+    intensities: Intensities
+    fixed: NDArray[np.uint8] | None
+    grid: Grid | None
+    appearance_weight: float
+    smoothness: tuple[float, float, float] | None
+    smoothness_weight: float
+    differences: Floats
+    steps: int
+
+
+def mean_field(
+    problem: Problem, threads: int, result: NDArray[Any] | None = None, slab_bytes: int = SLAB_BYTES
+) -> Generator[float, None, NDArray[np.uint8]]:
+    """Do all mean-field steps.
+
+    Parameters
+    ----------
+    problem
+        What to solve.
+    threads
+        How many threads to use.
+    result
+        (C, Z, Y, X) floating point, filled with Q; it may be the problem's ``chances``. None if not wanted.
+    slab_bytes
+        What the float32 arrays of a slab may take.
+
+    Yields
+    ------
+    float
+        How much is done, 0..1, after each slab.
+
+    Returns
+    -------
+    NDArray
+        (Z, Y, X) uint8, the most probable class.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+
+        def run(function: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
+            # The last one here, so that one thread needs no other.
+            others = [pool.submit(function, *call) for call in calls[:-1]]
+            function(*calls[-1])
+            for other in others:
+                other.result()
+
+        return (yield from _MeanField(problem, threads, run, slab_bytes).solve(result))
+
+
+@dataclass(frozen=True)
+class _Slab:
+    """Some slices as the loops take them."""
+
+    start: int
+    stop: int
+    chances: Floats
+    fixed: NDArray[np.uint8]
+    place: Floats
+
+
+class _MeanField:
+    """A mean field's state: that of a volume of a single slab in float32, of a larger one in float16."""
+
+    def __init__(self, problem: Problem, threads: int, run: Run, slab_bytes: int) -> None:
+        self._problem = problem
+        self._run = run
+        classes, *extent = problem.chances.shape
+        self._extent = tuple(extent)
+        self._channels = classes - 1
+        self._taps = [_taps(*each) for each in zip(extent, problem.smoothness or (0, 0, 0), strict=True)]
+        self._depth = self._slab_depth(slab_bytes)
+        self._whole: _Slab | None = self._read(0, extent[0]) if self._depth == extent[0] else None
+        stored = np.float32 if self._whole else np.float16
+        self._state = np.empty((self._channels, *extent), stored)
+        self._norm = np.empty(extent if problem.grid else (0, 0, 0), stored)
+        self._behind = np.empty((self._channels, 0, *extent[1:]), np.float32)
+        self._bands = list(cuts(extent[1], threads))
+
+    def solve(self, result: NDArray[Any] | None) -> Generator[float, None, NDArray[np.uint8]]:
+        """Do all steps; see :func:`mean_field`."""
+        steps, grid, depth = self._problem.steps, self._problem.grid, self._extent[0]
+        labels = np.empty(self._extent, np.uint8)
+        passes = steps + 1 + (grid is not None)
+        counts = messages = NOTHING
+        if grid:
+            sums = self._new_sums(1)
+            for slab in self._slabs():
+                self._run(count_rows, [(slab.start, *b, slab.place, grid.axes, s) for b, s in self._each(sums)])
+                yield slab.stop / depth / passes
+            counts = self._filtered(sums, 1)
+        for step in range(steps + 1):
+            sums = self._new_sums(lanes_of(self._channels)) if step < steps else [NOTHING] * len(self._bands)
+            for slab in self._slabs():
+                if grid and step == 0:
+                    self._normalise(slab, grid, counts)
+                blurred = self._blur(slab) if step else NO_CHANNELS
+                self._update(slab, messages, blurred, sums, labels if step == steps else None, result)
+                yield (passes - steps - 1 + step + slab.stop / depth) / passes
+            messages = self._filtered(sums, lanes_of(self._channels)) if step < steps else NOTHING
+        return labels
+
+    def _slab_depth(self, slab_bytes: int) -> int:
+        depth, height, width = self._extent
+        reach = self._taps[0].matrix.shape[1] // 2
+        slice_bytes = 4 * height * width
+        each = slice_bytes * (
+            2 * (self._channels + 1) + 3 * self._channels + 3 + 2 * self._problem.intensities.channels
+        )
+        if depth * each <= slab_bytes:
+            return depth
+        return min(depth, max(1, (slab_bytes - slice_bytes * 3 * reach * self._channels) // each))
+
+    def _slabs(self) -> Iterator[_Slab]:
+        if self._whole:
+            yield self._whole
+            return
+        for start in range(0, self._extent[0], self._depth):
+            yield self._read(start, min(start + self._depth, self._extent[0]))
+
+    def _read(self, start: int, stop: int) -> _Slab:
+        problem, part = self._problem, slice(start, stop)
+        place = NO_CHANNELS
+        if problem.grid:
+            place = problem.grid.place(problem.intensities.read(part))
+        chances = _loopable(problem.chances[:, part], np.float32)
+        if problem.chances.dtype == np.uint8:
+            chances *= np.float32(1 / 255)
+        fixed = np.empty((0, 0, 0), np.uint8) if problem.fixed is None else _loopable(problem.fixed[part], np.uint8)
+        return _Slab(start, stop, chances, fixed, place)
+
+    def _each(self, sums: list[Floats]) -> Iterator[tuple[tuple[int, int], Floats]]:
+        return zip(self._bands, sums, strict=True)
+
+    def _new_sums(self, lanes: int) -> list[Floats]:
+        grid = self._problem.grid
+        return [np.zeros(grid.points(lanes), np.float32) if grid else NOTHING for _ in self._bands]
+
+    def _filtered(self, sums: list[Floats], lanes: int) -> Floats:
+        """Add the grids of all bands and blur them."""
+        grid = self._problem.grid
+        if grid is None:
+            return NOTHING
+        total, *others = sums
+        for other in others:
+            total += other
+        return blur(total, np.empty_like(total), grid, lanes, len(self._bands), self._run)
+
+    def _normalise(self, slab: _Slab, grid: Grid, counts: Floats) -> None:
+        norm = self._norm[slab.start : slab.stop]
+        out = norm if self._whole else np.empty(norm.shape, np.float32)
+        weight = self._problem.appearance_weight
+        self._run(normalise_rows, [(slab.start, *b, slab.place, grid.axes, counts, weight, out) for b in self._bands])
+        if not self._whole:
+            norm[:] = out
+
+    def _blur(self, slab: _Slab) -> Floats:
+        """Blur the state along z and x, as it was before this step."""
+        if self._problem.smoothness is None:
+            return NO_CHANNELS
+        along_z, along_y, along_x = self._taps
+        window, ahead = (self._state, 0) if self._whole else self._window(slab, along_z.matrix.shape[1] // 2)
+        blurred = np.empty((self._channels, slab.stop - slab.start, *self._extent[1:]), np.float32)
+        given = (window, along_z.matrix[slab.start : slab.stop], along_x.taps, along_y.scale, along_x.scale, blurred)
+        self._run(blur_rows, [(ahead, *b, *given) for b in self._bands])
+        return blurred
+
+    def _window(self, slab: _Slab, reach: int) -> tuple[Floats, int]:
+        """Give the state around a slab; what lies before it has already been overwritten, and was kept."""
+        ahead = self._behind.shape[1] if slab.start else 0
+        window = np.empty(
+            (self._channels, ahead + min(slab.stop + reach, self._extent[0]) - slab.start, *self._extent[1:]),
+            np.float32,
+        )
+        window[:, :ahead] = self._behind[:, :ahead]
+        window[:, ahead:] = self._state[:, slab.start : slab.stop + reach]
+        done = ahead + slab.stop - slab.start
+        self._behind = window[:, max(0, done - reach) : done].copy()
+        return window, ahead
+
+    def _update(
+        self,
+        slab: _Slab,
+        messages: Floats,
+        blurred: Floats,
+        sums: list[Floats],
+        labels: NDArray[np.uint8] | None,
+        result: NDArray[Any] | None,
+    ) -> None:
+        problem, part = self._problem, slice(slab.start, slab.stop)
+        state = self._state if self._whole else np.empty((self._channels, *slab.chances.shape[1:]), np.float32)
+        norm = _loopable(self._norm[part], np.float32)
+        chosen = np.empty((0, 0, 0), np.uint8) if labels is None else labels[part]
+        chances = NO_CHANNELS if labels is None or result is None else np.empty_like(slab.chances)
+        axes = problem.grid.axes if problem.grid else NO_AXES
+        given = (slab.chances, slab.fixed, slab.place, norm, axes, messages, blurred)
+        weights = (self._taps[1].taps, self._taps[1].scale * np.float32(problem.smoothness_weight), problem.differences)
+        self._run(
+            update_rows, [(slab.start, *b, *given, *weights, state, s, chosen, chances) for b, s in self._each(sums)]
+        )
+        if not self._whole:
+            self._state[:, part] = state
+        if chances.size and result is not None:
+            result[:, part] = chances
+
+
+def _loopable(values: NDArray[Any], dtype: type) -> NDArray[Any]:
+    """Make an array what the loops were compiled for: contiguous, and one that may be written."""
+    return np.require(values, dtype, ["C", "W"])
+
+
+class _Taps(NamedTuple):
+    """The smoothness kernel along one axis; it is a product over the axes, and so is its normalisation.
+
+    Parameters
+    ----------
+    taps
+        (2r+1,): the Gaussian.
+    scale
+        (length,): what to multiply by before and after, for symmetric normalisation.
+    matrix
+        (length, 2r+1): both in one; row i is for the positions i-r..i+r and 0 outside.
+    """
+
+    taps: Floats
+    scale: Floats
+    matrix: Floats
+
+
+def _taps(length: int, variance: float) -> _Taps:
+    taps = gaussian(variance, length - 1)
+    reach = len(taps) // 2
+    around = np.arange(length)[:, None] + np.arange(-reach, reach + 1)
+    inside = (around >= 0) & (around < length)
+    scale = 1 / np.sqrt((inside * taps).sum(1))
+    matrix = np.where(inside, taps * scale[:, None] * scale[np.clip(around, 0, length - 1)], 0)
+    return _Taps(taps, scale.astype(np.float32), matrix.astype(np.float32))
