@@ -54,7 +54,9 @@ class Engine:
         load_weights(network, model.weights)
         if config.depth:
             network.prune(config.depth)
-        self._stride, self._halo, self._features = network.stride, network.halo, network.features_at_once
+        self._stride, self._features, self._local = network.stride, network.features_at_once, network.local
+        # Windows that are blended have none within a slice: they overlap by more.
+        self._halo = network.halo if network.local else (network.halo[0], 0, 0)
         self._module: Any = fold_batch_norm(network).to(self.compute.device, self.compute.dtype)
         self._label_of = torch.tensor(labels, dtype=torch.uint8, device=self.compute.device)
 
@@ -79,7 +81,7 @@ class Engine:
         batch = 1
         if self.on_gpu and self.flat:
             batch = min(MOST_BATCH, max(1, BATCH_VOXELS // most_seen(volume, core, stride, halo)))
-        return Cut(volume, core, stride, halo, batch)
+        return Cut(volume, core, stride, halo, batch, overlapping=not self._local)
 
     def _room(self) -> float:
         """Give how many voxels one pass may see."""

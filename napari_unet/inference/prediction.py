@@ -13,6 +13,7 @@ from napari_unet.config import PredictConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, Event, Job, LookAt, Note, Progress, SlicesDone, Started, Stop
 from napari_unet.inference.engine import Engine, Result, is_out_of_memory, on_processor
+from napari_unet.inference.joining import Blended, Joining, SideBySide
 from napari_unet.inference.matching import match
 from napari_unet.inference.tiling import Cut, Tile
 from napari_unet.model_file import Model
@@ -215,23 +216,18 @@ class _Work:
         """Predict these slices side by side, and those that come with them in their slabs, tile by tile."""
         slabs = [self.cut.slab(z) for z in slices]
         waiting = sum(len(self._waiting(slab)) for slab in slabs)
-        labels = np.empty((len(slabs), len(_along(slabs[0])), *self.scan.grid[1:]), np.uint8)
-        probabilities = None
-        if self.probabilities is not None:
-            probabilities = np.empty((len(slabs), len(self.probabilities), *labels.shape[1:]), np.float16)
+        joining = self._joining(slabs)
         for number, tiles in enumerate(zip(*slabs, strict=True)):
             if number:
                 yield from self._tell(self._progress(waiting * number / len(slabs[0])))
                 if self.todo.stopped:
                     return
-            result = self._attempt(tiles)
+            result = self._attempt(tiles, probabilities=joining.wants_probabilities)
             if result is None:
                 yield from self._note(self._use_less_memory(len(slabs)))
                 return
-            _, y, x = tiles[0].core
-            labels[..., y, x], tile_probabilities = result
-            if probabilities is not None:
-                probabilities[..., y, x] = tile_probabilities
+            joining.add(tiles[0], result)
+        labels, probabilities = joining.result()
         done = [
             z
             for n, slab in enumerate(slabs)
@@ -240,11 +236,18 @@ class _Work:
         yield from self._tell(SlicesDone(tuple(done)))
         yield from self._tell(self._progress())
 
-    def _attempt(self, tiles: Sequence[Tile]) -> Result | None:
+    def _joining(self, slabs: Sequence[Sequence[Tile]]) -> Joining:
+        """Choose how the results of the tiles of these slabs become one."""
+        shape = (len(_along(slabs[0])), *self.scan.grid[1:])
+        if self.cut.overlapping and len(slabs[0]) > 1:
+            return Blended(len(slabs), shape, self.engine.model.description.labels)
+        return SideBySide(len(slabs), shape, None if self.probabilities is None else len(self.probabilities))
+
+    def _attempt(self, tiles: Sequence[Tile], *, probabilities: bool) -> Result | None:
         """Predict tiles of equal shape; None when memory does not suffice."""
         try:
             seen = np.stack([self._read(tile) for tile in tiles])
-            return self.engine(seen, tiles[0].core_in_seen, probabilities=self.probabilities is not None)
+            return self.engine(seen, tiles[0].core_in_seen, probabilities=probabilities)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

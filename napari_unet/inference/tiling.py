@@ -85,6 +85,32 @@ def _cut(size: int, core: int, stride: int, halo: int) -> Iterator[tuple[slice, 
         yield slice(start, stop), slice(max(0, start - margin), min(stop + margin, size))
 
 
+def windows(shape: ZYX, core: ZYX, stride: ZYX, halo: ZYX) -> tuple[Tile, ...]:
+    """Cut a volume into windows that overlap by half at least along Y and X; along Z as :func:`cover` does.
+
+    Parameters
+    ----------
+    shape, core, stride, halo
+        As for :func:`cover`, the core being a window; no halo along Y and X.
+
+    Returns
+    -------
+    tuple of Tile
+        By Z, then Y, then X; along Y and X all windows have the same sides, and the core is all that is seen.
+    """
+    slabs = _cut(shape[0], core[0], stride[0], halo[0])
+    rows, columns = (_windows(*along) for along in zip(shape[1:], core[1:], stride[1:], strict=True))
+    return tuple(Tile((z[0], y, x), (z[1], y, x)) for z, y, x in product(slabs, rows, columns))
+
+
+def _windows(size: int, core: int, stride: int) -> list[slice]:
+    """Spread windows over one axis, from end to end."""
+    length = min(_round_up(core, stride), size)
+    gaps = -(-2 * (size - length) // length)
+    starts = [round(gap * (size - length) / max(1, gaps)) for gap in range(gaps + 1)]
+    return [slice(start, start + length) for start in starts]
+
+
 def most_seen(shape: ZYX, core: ZYX, stride: ZYX, halo: ZYX) -> int:
     """Give the voxels that the largest tile of :func:`cover` may see."""
     return prod(
@@ -154,6 +180,8 @@ class Cut:
         As for :func:`cover`.
     batch
         Slices side by side in one pass; 1 for a 3-D network.
+    overlapping
+        Whether by :func:`windows`, to be blended, and not by :func:`cover`.
     """
 
     volume: ZYX
@@ -161,10 +189,12 @@ class Cut:
     stride: ZYX
     halo: ZYX
     batch: int = 1
+    overlapping: bool = False
 
     @cached_property
     def _tiles(self) -> tuple[Tile, ...]:
-        return cover(self.volume, self.core, self.stride, self.halo)
+        cut = windows if self.overlapping else cover
+        return cut(self.volume, self.core, self.stride, self.halo)
 
     def slab(self, z: int) -> tuple[Tile, ...]:
         """Give the tiles that slice ``z`` of the scan comes from: one range along Z, all of Y and X."""

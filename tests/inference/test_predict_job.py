@@ -87,6 +87,20 @@ def test_labels_of_other_networks_do_not_depend_on_tiles_either(phantom, config,
     np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("network", [{"normalisation": "instance"}, {"normalisation": "group"}, {"cbam": True}])
+def test_a_network_that_needs_the_whole_gets_it_or_is_blended(phantom, config, dimensions, network):
+    model, scan = phantom.model(dimensions=dimensions, **network), phantom.scan(4, 96, 80)
+    softmax = phantom.reference(model, scan)
+    kept = np.zeros((3, *scan.grid), np.float16)
+    whole, _ = drain(predict_job(model, scan, config, probabilities=kept))
+    np.testing.assert_array_equal(whole.labels, phantom.labels(model, softmax))
+    np.testing.assert_allclose(kept, softmax, atol=2e-3)
+    blended, _ = drain(predict_job(model, scan, config.model_copy(update={"tile": 48}), probabilities=kept))
+    assert (blended.labels == whole.labels).mean() > 0.9
+    np.testing.assert_allclose(kept.astype(float).sum(0), 1, atol=5e-3)
+
+
 def test_a_nested_network_predicts_with_as_much_of_it_as_is_wanted(phantom, config):
     scan = phantom.scan(1, 32, 32)
     model = phantom.model(architecture="unet++", deep_supervision=True)
