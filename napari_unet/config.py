@@ -130,7 +130,7 @@ class NetworkConfig(Config):
     residual: bool = False
     """Each level learns what to add to its input: helps deep networks."""
     separable: bool = False
-    """Convolutions in two cheap parts: about an eighth of the weights."""
+    """Convolutions in two cheap parts: about an eighth of the weights, but no faster on a processor."""
     cbam: bool = False
     """Weigh features and places after each skip connection (CBAM)."""
     pyramid: bool = False

@@ -41,9 +41,8 @@ class NestedUNet(Network):
         return (1 / (1 + len(self.heads)),) * (1 + len(self.heads))
 
     @property
-    def features_at_once(self) -> int:
-        """As of the U-Net, with all skip connections of the topmost level, and again where they are joined."""
-        return (2 * self.config.depth + 4) * self.config.width
+    def _widths_at_once(self) -> int:
+        return 4 + 3 * self.config.depth  # all skip connections of all levels, and again where they are joined
 
     def prune(self, depth: int) -> None:
         """Leave only the U-Net of a smaller depth within it: faster, and often hardly worse.

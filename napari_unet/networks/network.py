@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
-from napari_unet.config import NetworkConfig
+from napari_unet.config import NetworkConfig, Normaliser
 from napari_unet.errors import BadInput
 from napari_unet.networks import geometry
 from napari_unet.networks.attention import CONVOLUTION, enlarged
@@ -70,8 +70,16 @@ class Network(nn.Module, ABC):
 
     @property
     @abstractmethod
+    def _widths_at_once(self) -> int:
+        """How many times its width is in memory at the widest moment of a prediction with no option, measured."""
+
+    @property
     def features_at_once(self) -> int:
         """How many features of full resolution are in memory at the widest moment of a prediction."""
+        config = self.config
+        # What neither folds into a convolution nor works in place makes copies: measured, up to as much again.
+        copies = config.residual or config.separable or config.cbam or config.normalisation is not Normaliser.BATCH
+        return (1 + copies) * self._widths_at_once * config.width
 
     @property
     def dimensions(self) -> int:

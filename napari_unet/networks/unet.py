@@ -39,6 +39,5 @@ class UNet(Network):
         return tuple(weight / sum(weights) for weight in weights)
 
     @property
-    def features_at_once(self) -> int:
-        """Measured on the topmost level: skip connection, enlarged, both joined, and room to convolve in."""
-        return 6 * self.config.width
+    def _widths_at_once(self) -> int:
+        return 6  # on the topmost level: skip connection, enlarged, both joined, and room to convolve in

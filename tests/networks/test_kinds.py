@@ -176,3 +176,12 @@ def test_a_config_of_before_gives_the_network_of_before():
 def test_what_makes_no_sense_is_refused(choices: dict[str, object], says: str):
     with pytest.raises(ValueError, match=says):
         NetworkConfig.model_validate(choices)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_instance_normalisation_is_that_of_torch(dimensions: int):
+    network = untrained(NetworkConfig(dimensions=dimensions, width=4, depth=2, normalisation=Normaliser.INSTANCE))
+    x = torch.randn(2, 4, *[8] * dimensions) * 3 + 1
+    with torch.no_grad():
+        found = network.get_submodule("down.0.0.norm")(x)
+    assert torch.allclose(found, torch.nn.functional.instance_norm(x), atol=1e-5)
