@@ -14,7 +14,15 @@ def _listed(value: Any) -> Any:
 
 def _points(value: Any) -> Any:
     """Read the points "12, 40, 51; 3, 20, 20" as they are typed or given on the command line."""
-    return [_listed(part) for part in value.split(";") if part.strip()] if isinstance(value, str) else value
+    return [_point(part) for part in value.split(";") if part.strip()] if isinstance(value, str) else value
+
+
+def _point(text: str) -> tuple[float, ...]:
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f'"{text.strip()}" is no point: write three numbers, and a semicolon between points') from None
+    return (z, y, x)
 
 
 ClassNumbers = Annotated[tuple[Annotated[int, Field(ge=1, le=254)], ...], BeforeValidator(_listed)]
@@ -104,7 +112,7 @@ class KeepTouching(_Step):
 
     kind: Literal["keep-touching"] = "keep-touching"
     """Which step this is."""
-    points: Points = Field((), json_schema_extra={"empty": "slice, row, column; …"})
+    points: Points = Field((), json_schema_extra={"empty": "none", "metavar": "Z,Y,X"})
     """Points: slice, row and column, counted from 0, such as "12, 40, 51; 3, 20, 20"."""
     points_in: Literal["voxels", "mm"] = "voxels"
     """Whether points are voxels (slice, row, column) or lie in the patient (x, y, z in LPS mm, as in DICOM)."""

@@ -1,5 +1,6 @@
 """Command-line options made from configs: their names, types, ranges and help texts are declared there only."""
 
+import re
 from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
@@ -98,6 +99,8 @@ def _help_text(field: FieldInfo) -> str:
         facts = "on" if default else "off"
     elif isinstance(default, int | float):
         facts = f"{default:g} {_unit(field)}".strip()
+    elif default == ():
+        facts = _extra(field, "empty") or "all"
     else:
         facts = str(default)
     least = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
@@ -110,14 +113,20 @@ def _help_text(field: FieldInfo) -> str:
 def _metavar(field: FieldInfo) -> str:
     """Name what goes behind an option: its unit where that is one word."""
     unit = _unit(field)
+    if get_origin(field.annotation) is tuple:
+        return _extra(field, "metavar") or "1,5"
     if unit == "s":
         return "SECONDS"
     return unit.upper() if unit.isalpha() else "N"
 
 
 def _unit(field: FieldInfo) -> str:
+    return _extra(field, "unit")
+
+
+def _extra(field: FieldInfo, name: str) -> str:
     extra = field.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+    return str(extra.get(name, "")) if isinstance(extra, dict) else ""
 
 
 def step_kinds() -> dict[str, tuple[type[Config], str]]:
@@ -134,12 +143,36 @@ def step_kinds() -> dict[str, tuple[type[Config], str]]:
 
 def add_step_options(parser: ArgumentParser) -> None:
     """Give a parser an option for each kind of refinement step; they are collected in their order as ``steps``."""
-    group = parser.add_argument_group("steps, done in the order in which they are given")
+    group = parser.add_argument_group(
+        "steps, done in the order in which they are given",
+        "Further parameters of a step follow behind commas: --grow 3,into=2,classes=1 or "
+        "--within-intensities lowest=-200,highest=300",
+    )
     for kind, (step, own) in step_kinds().items():
         field = step.model_fields[own]
-        value = {"nargs": 0} if field.annotation is bool else {"type": checked(field), "metavar": _metavar(field)}
-        help_text = str(step.__doc__).replace("%", "%%")
-        group.add_argument(f"--{kind}", dest="steps", action=_AppendStep, help=help_text, **value)
+        value = (
+            {"nargs": 0} if field.annotation is bool else {"type": _step_from(step, own), "metavar": _metavar(field)}
+        )
+        others = ", ".join(name for name in step.model_fields if name not in ("enabled", "kind", own, "classes"))
+        text = f"{step.__doc__} [{own}{f'; also {others}' if others else ''}]" if "type" in value else str(step.__doc__)
+        group.add_argument(f"--{kind}", dest="steps", action=_AppendStep, help=text.replace("%", "%%"), **value)
+
+
+def _step_from(step: type[Config], own: str) -> Callable[[str], Config]:
+    """Make the function that turns "3,into=2" into a step, or says why it cannot."""
+
+    def made(text: str) -> Config:
+        first, *others = re.split(r",(?=[a-z_-]+=)", text)
+        pairs = [first if re.match(r"[a-z_-]+=", first) else f"{own}={first}", *others]
+        values = dict(pair.split("=", 1) for pair in pairs)
+        try:
+            return step.model_validate({name.replace("-", "_"): value for name, value in values.items()})
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            place = " ".join(str(part) for part in wrong["loc"])
+            raise ArgumentTypeError(f"{text!r} will not do: {place}: {wrong['msg'].lower()}") from error
+
+    return made
 
 
 class _AppendStep(Action):
@@ -148,6 +181,5 @@ class _AppendStep(Action):
     def __call__(
         self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
     ) -> None:
-        step, own = step_kinds()[self.option_strings[0].removeprefix("--")]
-        made = step() if self.nargs == 0 else step(**{own: values})
+        made = step_kinds()[self.option_strings[0].removeprefix("--")][0]() if self.nargs == 0 else values
         setattr(namespace, self.dest, (*(getattr(namespace, self.dest) or ()), made))

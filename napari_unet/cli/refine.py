@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from numpy.typing import NDArray
 
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.cli.files import check_output, grid_of
@@ -13,8 +13,8 @@ from napari_unet.cli.options import add_step_options
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import RefineConfig
-from napari_unet.errors import BadInput
-from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask, write_mask
+from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask, read_scan, write_mask
+from napari_unet.io.mask import named
 
 if TYPE_CHECKING:
     from napari_unet.refinement import Refined
@@ -35,9 +35,18 @@ def add_to(commands: Any) -> None:
         "--classes", type=class_numbers, metavar="1,5", help="the classes that the steps work on; all when not given"
     )
     parser.add_argument(
-        "--config", type=Path, metavar="STEPS.json",
+        "--scan", type=Path, metavar="SCAN", help="the scan that the mask belongs to, for steps that look at it"
+    )
+    parser.add_argument(
+        "--region", type=Path, metavar="MASK", help="another mask on the same grid, for the step within-region"
+    )
+    parser.add_argument(
+        "--pipeline", type=Path, metavar="STEPS.json",
         help='the steps with all their parameters: {"steps": [{"kind": "opening", "radius": 3}]}',
     )  # fmt: skip
+    parser.add_argument(
+        "--save-pipeline", type=Path, metavar="STEPS.json", help="also write the steps that were done, for --pipeline"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_step_options(parser)
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -55,49 +64,64 @@ def run(args: Namespace) -> None:
     """Refine the mask and write the result."""
     # Imported here: SciPy would keep --help waiting.
     from napari_unet.refinement import refine_job
+    from napari_unet.refinement.pipeline_file import write_pipeline
 
-    if args.config and args.steps:
+    if args.pipeline and args.steps:
         args.usage_error("name steps as options or in a file, not both")
-    check_output(args.output, WRITE_SUFFIXES, [args.mask, *([args.config] if args.config else [])])
+    inputs = [file for file in (args.mask, args.scan, args.region, args.pipeline) if file]
+    check_output(args.output, WRITE_SUFFIXES, inputs)
+    if args.save_pipeline:
+        check_output(args.save_pipeline, (".json",), inputs)
     config = steps_of(args)
     mask = read_mask(args.mask)
     if mask.unit == "pixel":
         notice(f"{args.mask} does not say how large a voxel is: lengths in mm are taken as voxels.")
     grid = grid_of(mask, args.mask.name)
-    job = refine_job(grid.fold(mask.labels), config, spacing=grid.spacing, depth=grid.depth)
+    job = refine_job(
+        grid.fold(mask.labels),
+        config,
+        spacing=grid.spacing,
+        depth=grid.depth,
+        intensities=intensities_on(mask, args.scan),
+        region=read_mask(args.region).folded_onto(grid, f"the region {args.region}") if args.region else None,
+        geometry=mask.geometry,
+    )
     ran = run_job(job, "refine")
-    write_mask(args.output, replace(mask, labels=grid.unfold(ran.result.labels)))
-    report(args.output, mask, ran.result, stopped=ran.stopped, as_json=args.json)
+    labels = grid.unfold(ran.result.labels)
+    written = replace(mask, labels=labels, classes=named(labels, mask.classes))
+    write_mask(args.output, written)
+    if args.save_pipeline:
+        write_pipeline(args.save_pipeline, config)
+    report(args.output, written, ran.result, stopped=ran.stopped, as_json=args.json)
+
+
+def intensities_on(mask: Mask, file: Path | None) -> NDArray[Any] | None:
+    """Read the scan of a mask as (C, Z, Y, X).
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, or the mask does not lie on it.
+    """
+    if file is None:
+        return None
+    scan = read_scan(file)
+    mask.folded_onto(scan)
+    return scan.array
 
 
 def steps_of(args: Namespace) -> RefineConfig:
     """Give the steps that the command line or its file names."""
+    from napari_unet.refinement.pipeline_file import read_pipeline
+
     config = RefineConfig()
-    if args.config:
-        config = read_steps(args.config)
+    if args.pipeline:
+        config = read_pipeline(args.pipeline)
     elif args.steps:
         config = RefineConfig(steps=args.steps)
     if args.classes:
         config = RefineConfig(steps=tuple(step.model_copy(update={"classes": args.classes}) for step in config.steps))
     return config
-
-
-def read_steps(file: Path) -> RefineConfig:
-    """Read the steps of a refinement from JSON.
-
-    Raises
-    ------
-    BadInput
-        The file is missing or does not describe steps.
-    """
-    try:
-        return RefineConfig.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read the steps {file}: {error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = " > ".join(str(part) for part in first["loc"])
-        raise BadInput(f"the steps {file} will not do: {place}: {first['msg']}.") from error
 
 
 def report(path: Path, mask: Mask, refined: "Refined", *, stopped: bool, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QLineEdit,
 
 from napari_unet.config import Config
 from napari_unet.errors import BadInput
-from napari_unet.gui.controls import CONTROL_WIDTH, DecimalBox, NumbersValidator, Range, limits, numbers_in
+from napari_unet.gui.controls import CONTROL_WIDTH, DecimalBox, NumbersValidator, Range, limits, numbers_in, written
 
 LARGEST_INT = 2**31 - 1
 """The largest number Qt's spin box holds."""
@@ -209,7 +209,10 @@ def _control(field: FieldInfo, changed: Callable[..., None]) -> Control | None:
     if kind is float:
         return _decimal_control(Range.of(field, step=0.1), changed)
     if typing.get_origin(kind) is tuple:
-        return _numbers_control(typing.get_args(kind)[0], changed)
+        item = typing.get_args(kind)[0]
+        if typing.get_origin(item) is tuple:
+            return _points_control(changed)
+        return _numbers_control(item, changed, _when_empty(field))
     raise TypeError(f"there is no control for {kind}: exclude the parameter or add one here")
 
 
@@ -247,13 +250,31 @@ def _decimal_control(allowed: Range, changed: Callable[..., None]) -> Control:
     return Control(box, box.value, box.set_value)
 
 
-def _numbers_control(item: Any, changed: Callable[..., None]) -> Control:
-    """Make the line for a tuple of whole numbers such as classes ("1, 5"); none written means all."""
+def _numbers_control(item: Any, changed: Callable[..., None], when_empty: str) -> Control:
+    """Make the line for a tuple of whole numbers such as classes ("1, 5")."""
     line = QLineEdit()
-    line.setPlaceholderText("all")
+    line.setPlaceholderText(when_empty)
     line.setValidator(NumbersValidator(*_limits_of_item(item), line))
     line.editingFinished.connect(changed)
     return Control(line, lambda: numbers_in(line.text()), lambda value: line.setText(", ".join(map(str, value))))
+
+
+def _points_control(changed: Callable[..., None]) -> Control:
+    """Make the line for points ("12, 40, 51; 3, 20, 20"); the config reads what is typed."""
+    line = QLineEdit()
+    line.setPlaceholderText("none")
+    line.editingFinished.connect(changed)
+
+    def show(points: Iterable[tuple[float, ...]]) -> None:
+        line.setText("; ".join(", ".join(written(place) for place in point) for point in points))
+
+    return Control(line, line.text, show)
+
+
+def _when_empty(field: FieldInfo) -> str:
+    """Say what none written means."""
+    extra = field.json_schema_extra
+    return str(extra.get("empty", "all")) if isinstance(extra, dict) else "all"
 
 
 def _limits_of_item(item: Any) -> tuple[float, float]:

@@ -124,7 +124,7 @@ def test_refinement_does_its_steps_in_the_order_given(command, nrrd, tmp_path):
 def test_refinement_of_some_classes_from_a_file_of_steps(command, nrrd, tmp_path):
     steps = tmp_path / "steps.json"
     steps.write_text(RefineConfig(steps=(Opening(radius=30.0),)).model_dump_json())
-    assert command("refine", nrrd.truth, "-o", tmp_path / "o.nrrd", "--config", steps, "--classes", "5")[0] == 0
+    assert command("refine", nrrd.truth, "-o", tmp_path / "o.nrrd", "--pipeline", steps, "--classes", "5")[0] == 0
     before, after = read_mask(nrrd.truth).labels, read_mask(tmp_path / "o.nrrd").labels
     np.testing.assert_array_equal(after == 1, before == 1)
     assert not (after == 5).any()
@@ -177,7 +177,7 @@ def bad(tmp_path, nifti, nrrd, model):
         "an input as output": (["refine", nrrd.truth, "-o", nrrd.truth], "is an input"),
         "the paint as mask": (["refine", nrrd.paint, "-o", mask], "255"),
         "masks of two scans": (["evaluate", smaller, nrrd.truth], "(8, 20, 32)"),
-        "steps that are none": (["refine", nrrd.truth, "-o", mask, "--config", steps], "steps.json"),
+        "steps that are none": (["refine", nrrd.truth, "-o", mask, "--pipeline", steps], "steps.json"),
         "slices that are not there": (["predict", model, nifti.scan, "-o", mask, "--slices", "99"], "99"),
         "two masks of one name": (["predict", model, nifti.scan, nrrd.scan, "-o", tmp_path / "d"], "by itself"),
     }  # fmt: skip
@@ -205,7 +205,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(command, bad, tmp_path):
         (["predict", "m.unet", "s.nii", "-o", "m.nii", "--slices", "five"], "3,5-9"),
         (["predict", "m.unet", "a.nii", "b.nii", "-o", "d", "--probabilities", "p.npz"], "one scan"),
         (["refine", "m.nii", "-o", "o.nii", "--classes", "0"], "1,5"),
-        (["refine", "m.nii", "-o", "o.nii", "--config", "s.json", "--fill-holes"], "not both"),
+        (["refine", "m.nii", "-o", "o.nii", "--pipeline", "s.json", "--fill-holes"], "not both"),
     ],
 )
 def test_a_wrong_command_line_is_status_2(command, argv, about):

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_unet.refinement.pieces import FIRST_REACH, keep_largest, remove_small
+from napari_unet.errors import BadInput
+from napari_unet.refinement.pieces import FIRST_REACH, keep_largest, keep_touching, remove_small
 
 sparse_masks = arrays(np.uint8, (14, 5, 5), elements=st.sampled_from([0, 0, 0, 0, 1, 2]))
 
@@ -114,3 +115,47 @@ def test_nothing_has_no_pieces():
     empty = np.zeros((2, 3, 3), np.uint8)
     np.testing.assert_array_equal(without_small(empty, fewest=5), empty)
     np.testing.assert_array_equal(largest(empty, count=1), empty)
+
+
+def touching(labels, *args, reach=0.0, spacing=(1.0, 1.0, 1.0), **options):
+    labels = labels.copy()
+    for _ in keep_touching(labels, *args, reach=reach, spacing=spacing, **options):
+        pass
+    return labels
+
+
+def test_the_piece_with_the_point_stays_and_classes_without_one_stay_whole(three_pieces):
+    after = touching(three_pieces, points=[(1, 2, 6.4)])
+    assert np.argwhere(after == 1).tolist() == [[1, 1, 6], [1, 1, 7], [1, 2, 6], [1, 2, 7]]
+    assert (after == 2).sum() == 1
+
+
+def test_several_points_keep_several_pieces(three_pieces):
+    after = touching(three_pieces, points=[(0, 1, 1), (2, 6, 9)])
+    assert (after == 1).sum() == 10
+
+
+def test_a_point_reaches_so_many_millimetres(three_pieces):
+    # 3 columns of 2 mm from the piece of 4, 3 columns from that of 8, rounded away by the spacing of slices.
+    point, spacing = [(1, 2, 4)], (5.0, 1.0, 2.0)
+    np.testing.assert_array_equal(touching(three_pieces, points=point, spacing=spacing, reach=3.9), three_pieces)
+    both = touching(three_pieces, points=point, spacing=spacing, reach=4.0)
+    assert (both == 1).sum() == 12
+    right = touching(three_pieces, points=[(1, 2, 4.1)], spacing=spacing, reach=3.9)
+    assert np.argwhere(right == 1)[:, 2].min() == 6
+
+
+def test_a_protected_piece_stays_beside_the_touched(three_pieces):
+    fixed = np.zeros(three_pieces.shape, np.bool_)
+    fixed[0, 1, 1] = True
+    assert (touching(three_pieces, points=[(1, 1, 6)], fixed=fixed) == 1).sum() == 12
+
+
+def test_no_point_keeps_everything(three_pieces):
+    np.testing.assert_array_equal(touching(three_pieces, points=[]), three_pieces)
+
+
+@pytest.mark.parametrize("point", [(3, 0, 0), (0, -1, 0), (0, 0, 11.6)])
+def test_a_point_outside_is_refused(three_pieces, point):
+    with pytest.raises(BadInput, match="lies outside the mask"):
+        touching(three_pieces, points=[point])
