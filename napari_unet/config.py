@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from napari_unet.parameters import Config, parameter
+from napari_unet.parameters import Config, parameter, refusal
 from napari_unet.refine_config import (
     Closing,
     FillBetweenConfig,
@@ -30,6 +30,7 @@ from napari_unet.refine_config import (
 )
 
 __all__ = [
+    "BY_SPACING",
     "PRESETS",
     "AugmentConfig",
     "Closing",
@@ -43,6 +44,7 @@ __all__ = [
     "KeepTouching",
     "Loss",
     "NetworkConfig",
+    "Normaliser",
     "Opening",
     "Optimizer",
     "Precision",
@@ -60,6 +62,7 @@ __all__ = [
     "WithinIntensities",
     "WithinRegion",
     "parameter",
+    "refusal",
 ]
 
 

@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Config(BaseModel):
     """A frozen set of parameters that checks its ranges and survives JSON unchanged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def refusal(error: ValidationError) -> str:
+    """Say in sentences why parameters that are each allowed were refused together."""
+    reasons = (problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+    return " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in reasons)
 
 
 def parameter(

@@ -10,7 +10,8 @@ from annotated_types import Ge, Le
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from napari_unet.config import Config, RefineStep
+from napari_unet.config import Config, RefineStep, refusal
+from napari_unet.errors import BadInput
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 _MARK = "parameter:"
@@ -54,7 +55,13 @@ def add_options(parser: ArgumentParser, config: type[Config], common: Collection
 
 
 def config_from(args: Namespace, base: AnyConfig) -> AnyConfig:
-    """Give ``base`` with the parameters that were named on the command line."""
+    """Give ``base`` with the parameters that were named on the command line.
+
+    Raises
+    ------
+    BadInput
+        They are each allowed, but not together.
+    """
     values = base.model_dump()
     for name, value in vars(args).items():
         if name.startswith(_MARK):
@@ -63,7 +70,10 @@ def config_from(args: Namespace, base: AnyConfig) -> AnyConfig:
             for part in within:
                 target = target[part]
             target[last] = value
-    return type(base).model_validate(values)
+    try:
+        return type(base).model_validate(values)
+    except ValidationError as error:
+        raise BadInput(refusal(error)) from error
 
 
 def _value_of(field: FieldInfo) -> dict[str, Any]:

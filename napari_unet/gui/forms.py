@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
-from napari_unet.config import Config
+from napari_unet.config import Config, refusal
 from napari_unet.errors import BadInput
 from napari_unet.gui.controls import CONTROL_WIDTH, DecimalBox, NumbersValidator, Range, limits, numbers_in, written
 
@@ -106,7 +106,7 @@ class ConfigForm(QWidget, Generic[ConfigType]):
         try:
             return type(self._config).model_validate(kept | shown)
         except ValidationError as error:
-            raise BadInput(" ".join(problem["msg"] for problem in error.errors())) from error
+            raise BadInput(refusal(error)) from error
 
     def set_value(self, config: ConfigType) -> None:
         """Show a config of the same class, without a ``changed``."""

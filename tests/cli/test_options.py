@@ -11,6 +11,7 @@ import pytest
 from napari_unet.cli import command_line
 from napari_unet.cli.options import config_from, option_name, parameters, step_kinds
 from napari_unet.config import PRESETS, PredictConfig, TrainConfig
+from napari_unet.errors import BadInput
 
 FIELDS = [
     pytest.param(config, path, field, id=f"{command}{option_name(path)}")
@@ -58,6 +59,13 @@ def test_options_change_single_parameters_of_a_preset():
     paper = PRESETS["paper"].train
     network = paper.network.model_copy(update={"depth": 3})
     assert config_from(args, PRESETS[args.preset].train) == paper.model_copy(update={"network": network})
+
+
+def test_parameters_that_contradict_each_other_are_refused_in_a_sentence():
+    options = ["--network-architecture", "attention-unet", "--network-depth", "1"]
+    args = command_line().parse_args(["train", "s", "p", "-o", "m", *options])
+    with pytest.raises(BadInput, match=r"^An Attention U-Net of depth 1 has no gates: .*\.$"):
+        config_from(args, PRESETS[args.preset].train)
 
 
 def test_refinement_steps_keep_their_order_and_values():

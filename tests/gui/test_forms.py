@@ -298,7 +298,7 @@ def test_a_contradiction_is_shown_and_not_told(make_form):
     form.findChild(QSpinBox, "low").setValue(7)
     (problem,) = [label for label in form.findChildren(QLabel) if "above high" in label.text()]
     assert not problem.isHidden()
-    with pytest.raises(BadInput, match="low must not be above high"):
+    with pytest.raises(BadInput, match="Low must not be above high."):
         form.value()
     form.findChild(QSpinBox, "high").setValue(8)
     assert problem.isHidden()
