@@ -18,14 +18,14 @@ from napari_unet.config import (
     AugmentConfig,
     Closing,
     Config,
-    FillHoles,
-    KeepLargest,
+    FillBetweenConfig,
+    Grow,
+    KeepTouching,
     NetworkConfig,
     Opening,
     PredictConfig,
     RefineStep,
     RemoveSmall,
-    Smooth,
     TrainConfig,
     parameter,
 )
@@ -49,6 +49,9 @@ def configs(kind: type[Config]) -> st.SearchStrategy[Config]:
         if field.annotation is int:
             return st.integers(lowest, highest)
         if typing.get_origin(field.annotation) is tuple:
+            if typing.get_origin(typing.get_args(field.annotation)[0]) is tuple:
+                place = st.floats(-1e6, 1e6)
+                return st.lists(st.tuples(place, place, place), max_size=3).map(tuple)
             return st.lists(st.integers(1, 254), max_size=4).map(tuple)
         if typing.get_origin(field.annotation) is Literal:
             return st.sampled_from(typing.get_args(field.annotation))
@@ -90,9 +93,7 @@ def test_refine_steps_survive(make_form, kind):
     assert form.findChild(QLineEdit, "classes").text() == "5, 1"
 
 
-@pytest.mark.parametrize(
-    "kind", [TrainConfig, PredictConfig, Opening, Closing, FillHoles, RemoveSmall, KeepLargest, Smooth]
-)
+@pytest.mark.parametrize("kind", [TrainConfig, PredictConfig, FillBetweenConfig, *STEPS])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_config_survives(make_form, kind, data):
@@ -169,6 +170,23 @@ def test_only_classes_can_be_typed(make_form, qtbot, typed, expected):
     line = form.findChild(QLineEdit, "classes")
     qtbot.keyClicks(line, typed)
     assert form.value().classes == expected
+
+
+def test_points_are_typed_and_what_is_none_is_said(make_form, qtbot):
+    form = make_form(KeepTouching())
+    line = form.findChild(QLineEdit, "points")
+    line.setText("1, 2.5,3 ; 4, 5, 6")
+    line.editingFinished.emit()
+    assert form.value().points == ((1.0, 2.5, 3.0), (4.0, 5.0, 6.0))
+    line.setText("1, 2")
+    with pytest.raises(BadInput, match="no point"):
+        form.value()
+
+
+def test_none_written_says_what_it_means(make_form):
+    form = make_form(Grow())
+    assert form.findChild(QLineEdit, "classes").placeholderText() == "all"
+    assert form.findChild(QLineEdit, "into").placeholderText() == "background"
 
 
 def test_decimals_step_without_rounding_noise_and_through_tenths(make_form):
@@ -298,7 +316,7 @@ def test_a_contradiction_is_shown_and_not_told(make_form):
     form.findChild(QSpinBox, "low").setValue(7)
     (problem,) = [label for label in form.findChildren(QLabel) if "above high" in label.text()]
     assert not problem.isHidden()
-    with pytest.raises(BadInput, match="Low must not be above high."):
+    with pytest.raises(BadInput, match="Low must not be above high"):
         form.value()
     form.findChild(QSpinBox, "high").setValue(8)
     assert problem.isHidden()
