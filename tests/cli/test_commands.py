@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from napari_unet import __version__
 from napari_unet.config import FillHoles, Opening, RefineConfig
@@ -130,6 +131,63 @@ def test_refinement_of_some_classes_from_a_file_of_steps(command, nrrd, tmp_path
     assert not (after == 5).any()
 
 
+def test_a_pipeline_that_was_saved_gives_the_same_voxels_again(command, nifti, tmp_path):
+    steps, first, second = tmp_path / "steps.json", tmp_path / "first.nii.gz", tmp_path / "second.nii.gz"
+    options = [
+        "--within-intensities=-100,highest=900,classes=1",
+        "--within-region=2,parts=1,classes=5",
+        "--grow=1.6,classes=5",
+        "--keep-touching=3,16,14,reach=20,classes=5",
+    ]
+    files = ["--scan", nifti.scan, "--region", nifti.truth]
+    assert command("refine", nifti.truth, "-o", first, *files, *options, "--save-pipeline", steps)[0] == 0
+    assert command("refine", nifti.truth, "-o", second, *files, "--pipeline", steps)[0] == 0
+    found = read_mask(first)
+    np.testing.assert_array_equal(read_mask(second).labels, found.labels)
+    scan, truth = read_scan(nifti.scan), read_mask(nifti.truth)
+    expected = refine(
+        truth.labels,
+        RefineConfig.model_validate_json(steps.read_text()),
+        spacing=truth.spacing,
+        intensities=scan.array,
+        region=truth.labels,
+    )
+    assert expected.removed
+    assert expected.added
+    np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+def test_objects_that_were_numbered_are_named(command, nrrd, tmp_path):
+    truth = read_mask(nrrd.truth)
+    two = np.zeros_like(truth.labels)
+    two[:, 2:10, 2:10] = two[:, 20:28, 2:10] = 5
+    source = write_mask(tmp_path / "two.seg.nrrd", replace(truth, labels=two))
+    out = tmp_path / "numbered.seg.nrrd"
+    status, told, _ = command("refine", source, "-o", out, "--split=1,number=true")
+    assert status == 0
+    assert "class 2: +" in told
+    numbered = read_mask(out)
+    assert np.unique(numbered.labels).tolist() == [0, 1, 2]
+    assert [info.name for info in numbered.classes] == ["block", "class 2", "ball"]
+
+
+def test_slices_between_painted_ones_are_filled(command, nifti, tmp_path):
+    out = tmp_path / "filled.nii.gz"
+    status, told, _ = command("fill", nifti.paint, "-o", out, "--json")
+    assert status == 0
+    paint, filled = read_mask(nifti.paint), read_mask(out)
+    np.testing.assert_array_equal(np.flatnonzero(filled.labels.any(axis=(1, 2))), [2, 3, 4, 5])
+    np.testing.assert_array_equal(filled.labels[[2, 5]], paint.labels[[2, 5]])
+    ball = filled.labels == 5
+    for z in (3, 4):  # as large on both painted slices
+        np.testing.assert_array_equal(ball[z], paint.labels[2] == 5)
+    added = {row["name"]: row["voxels"] for row in json.loads(told)["added"]}
+    assert added["ball"] == ball[3:5].sum()
+    assert sum(added.values()) == 2 * 32 * 32
+    assert filled.geometry.close_to(paint.geometry)
+    assert "  ball: +" in command("fill", nifti.paint, "-o", out)[1]
+
+
 def test_the_table_of_an_evaluation(command, nrrd):
     status, out, _ = command("evaluate", nrrd.truth, nrrd.truth)
     header, *rows = [line.split() for line in out.splitlines()]
@@ -158,6 +216,10 @@ def bad(tmp_path, nifti, nrrd, model):
     unpainted = write_mask(tmp_path / "unpainted.nii.gz", Mask.on(scan, np.zeros_like(labels)))
     one_class = write_mask(tmp_path / "one.nii.gz", Mask.on(scan, np.where(labels == 5, np.uint8(5), np.uint8(0))))
     smaller = write_mask(tmp_path / "smaller.nii.gz", Mask(labels[:, :20]))
+    image = sitk.ReadImage(str(nrrd.scan))
+    image.SetOrigin((99.0, 0.0, 0.0))
+    moved = tmp_path / "moved.nrrd"
+    sitk.WriteImage(image, str(moved))
     text = tmp_path / "text.nii.gz"
     text.write_text("not an image")
     out, mask = tmp_path / "m.unet", tmp_path / "mask.nii.gz"
@@ -178,6 +240,12 @@ def bad(tmp_path, nifti, nrrd, model):
         "the paint as mask": (["refine", nrrd.paint, "-o", mask], "255"),
         "masks of two scans": (["evaluate", smaller, nrrd.truth], "(8, 20, 32)"),
         "steps that are none": (["refine", nrrd.truth, "-o", mask, "--pipeline", steps], "steps.json"),
+        "a scan of another shape": (["refine", smaller, "-o", mask, "--scan", nifti.scan], "(8, 20, 32)"),
+        "a scan elsewhere": (["refine", nrrd.truth, "-o", mask, "--scan", moved], "mm away"),
+        "a region elsewhere": (["refine", nrrd.truth, "-o", mask, "--region", smaller], "(8, 20, 32)"),
+        "no scan for a step": (["refine", nrrd.truth, "-o", mask, "--within-intensities", "5"], "--scan SCAN"),
+        "steps into a text": (["refine", nrrd.truth, "-o", mask, "--save-pipeline", tmp_path / "s.txt"], ".json"),
+        "nothing to fill": (["fill", unpainted, "-o", mask], "Nothing lies between"),
         "slices that are not there": (["predict", model, nifti.scan, "-o", mask, "--slices", "99"], "99"),
         "two masks of one name": (["predict", model, nifti.scan, nrrd.scan, "-o", tmp_path / "d"], "by itself"),
     }  # fmt: skip
@@ -206,6 +274,10 @@ def test_what_cannot_be_done_is_said_in_a_sentence(command, bad, tmp_path):
         (["predict", "m.unet", "a.nii", "b.nii", "-o", "d", "--probabilities", "p.npz"], "one scan"),
         (["refine", "m.nii", "-o", "o.nii", "--classes", "0"], "1,5"),
         (["refine", "m.nii", "-o", "o.nii", "--pipeline", "s.json", "--fill-holes"], "not both"),
+        (["refine", "m.nii", "-o", "o.nii", "--grow", "far"], "radius: input should be a valid number"),
+        (["refine", "m.nii", "-o", "o.nii", "--grow", "3,onto=2"], "onto: extra inputs"),
+        (["refine", "m.nii", "-o", "o.nii", "--keep-touching", "1,2"], "no point"),
+        (["fill", "p.nii", "-o", "o.nii", "--classes", "300"], "less than or equal to 254"),
     ],
 )
 def test_a_wrong_command_line_is_status_2(command, argv, about):

@@ -10,7 +10,18 @@ import pytest
 
 from napari_unet.cli import command_line
 from napari_unet.cli.options import config_from, option_name, parameters, step_kinds
-from napari_unet.config import PRESETS, PredictConfig, TrainConfig
+from napari_unet.config import (
+    PRESETS,
+    FillBetweenConfig,
+    Grow,
+    KeepTouching,
+    PredictConfig,
+    Smooth,
+    Split,
+    TrainConfig,
+    WithinIntensities,
+    WithinRegion,
+)
 from napari_unet.errors import BadInput
 
 FIELDS = [
@@ -79,18 +90,46 @@ def test_the_value_of_a_step_is_its_first_own_parameter():
     assert {kind: own for kind, (_, own) in step_kinds().items()} == {
         "opening": "radius",
         "closing": "radius",
+        "grow": "radius",
+        "shrink": "radius",
         "fill-holes": "by_slice",
         "remove-small": "volume",
         "keep-largest": "pieces",
+        "keep-touching": "points",
         "smooth": "sigma",
+        "split": "neck",
+        "within-intensities": "lowest",
+        "within-region": "margin",
     }
+
+
+@pytest.mark.parametrize(
+    ("option", "step"),
+    [
+        ("--grow=3", Grow(radius=3)),
+        ("--grow=3,into=2,5,classes=1", Grow(radius=3, into=(2, 5), classes=(1,))),
+        ("--grow=into=2", Grow(into=(2,))),
+        ("--smooth=2,method=distance", Smooth(sigma=2, method="distance")),
+        ("--split=0.5,by-slice=true,number=yes", Split(neck=0.5, by_slice=True, number=True)),
+        ("--within-intensities=-200,highest=300", WithinIntensities(lowest=-200, highest=300)),
+        ("--keep-touching=1,2,3;4,5,6,reach=2", KeepTouching(points=[(1, 2, 3), (4, 5, 6)], reach=2)),
+        ("--within-region=2,parts=1,3", WithinRegion(margin=2, parts=(1, 3))),
+    ],
+)
+def test_further_parameters_of_a_step_follow_behind_commas(option, step):
+    assert command_line().parse_args(["refine", "m", "-o", "o", option]).steps == (step,)
+
+
+def test_filling_has_an_option_for_each_parameter():
+    args = command_line().parse_args(["fill", "p", "-o", "o", "--axis=y", "--most-gap=7", "--classes=1,5"])
+    assert config_from(args, FillBetweenConfig()) == FillBetweenConfig(axis="y", most_gap=7, classes=(1, 5))
 
 
 def test_help_needs_neither_torch_nor_scipy_nor_napari():
     program = """
 import sys
 from napari_unet.cli import main
-for command in ([], ["train"], ["predict"], ["refine"], ["evaluate"], ["info"], ["demo"]):
+for command in ([], ["train"], ["predict"], ["fill"], ["refine"], ["evaluate"], ["info"], ["demo"]):
     try:
         main([*command, "--help"])
     except SystemExit as end:

@@ -6,10 +6,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_unet.config import Closing, FillHoles, KeepLargest, Opening, RefineConfig, RemoveSmall, Smooth
+from napari_unet.config import (
+    Closing,
+    FillHoles,
+    Grow,
+    KeepLargest,
+    KeepTouching,
+    Opening,
+    RefineConfig,
+    RemoveSmall,
+    Shrink,
+    Smooth,
+    Split,
+    WithinIntensities,
+    WithinRegion,
+)
 from napari_unet.errors import BadInput
 from napari_unet.events import Note, Progress, SlicesDone, Started, Stop, result_of
-from napari_unet.refinement import refine, refine_job
+from napari_unet.refinement import Probabilities, refine, refine_job
+from napari_unet.scan import Geometry
 
 SPACING = (2.5, 0.8, 1.1)
 
@@ -21,10 +36,30 @@ steps = st.lists(
         st.builds(FillHoles, by_slice=st.booleans()),
         st.builds(RemoveSmall, volume=st.sampled_from([0.0, 0.01, 0.05]), voxels=st.integers(0, 8)),
         st.builds(KeepLargest, pieces=st.integers(1, 3), classes=st.sampled_from([(), (2,)])),
-        st.builds(Smooth, sigma=st.sampled_from([0.5, 1.5]), classes=st.sampled_from([(), (1, 3)])),
+        st.builds(
+            Smooth,
+            sigma=st.sampled_from([0.5, 1.5]),
+            classes=st.sampled_from([(), (1, 3)]),
+            method=st.sampled_from(["together", "distance"]),
+        ),
+        st.builds(Grow, radius=st.sampled_from([0.9, 2.6]), classes=st.sampled_from([(), (1,)]), into=st.just((2,))),
+        st.builds(Shrink, radius=st.sampled_from([0.9, 2.6]), from_neighbours=st.booleans()),
+        st.builds(KeepTouching, points=st.just([(0, 1, 1), (3, 5, 6)]), reach=st.sampled_from([0.0, 2.0])),
+        st.builds(Split, neck=st.sampled_from([0.0, 0.6]), by_slice=st.booleans(), number=st.booleans()),
+        st.builds(WithinIntensities, lowest=st.just(0.0), channel=st.integers(0, 1), classes=st.just((1, 2))),
+        st.builds(WithinRegion, margin=st.sampled_from([0.0, 2.6]), parts=st.sampled_from([(), (2,)])),
     ),
     max_size=4,
 )
+
+
+def evidence(mask):
+    """Make a scan of two channels and another mask for a mask."""
+    random = np.random.default_rng(0)
+    return {
+        "intensities": random.normal(0.5, 1.0, (2, *mask.shape)),
+        "region": random.choice(np.array([0, 1, 2], np.uint8), mask.shape, p=[0.8, 0.1, 0.1]),
+    }
 
 
 @pytest.fixture
@@ -43,9 +78,9 @@ def speckled():
 @settings(max_examples=120, deadline=None)
 def test_a_preview_shows_what_the_whole_will_be(mask, some_steps, wanted):
     config = RefineConfig(steps=tuple(some_steps))
-    protected = mask == 3
-    whole = result_of(refine_job(mask, config, spacing=SPACING, protected=protected)).labels
-    preview = result_of(refine_job(mask, config, spacing=SPACING, protected=protected, slices=wanted)).labels
+    known = {"spacing": SPACING, "protected": mask == 3, **evidence(mask)}
+    whole = result_of(refine_job(mask, config, **known)).labels
+    preview = result_of(refine_job(mask, config, slices=wanted, **known)).labels
     np.testing.assert_array_equal(preview[wanted], whole[wanted])
     np.testing.assert_array_equal(np.delete(preview, wanted, 0), np.delete(mask, wanted, 0))
 
@@ -54,7 +89,8 @@ def test_a_preview_shows_what_the_whole_will_be(mask, some_steps, wanted):
 @settings(max_examples=60, deadline=None)
 def test_protected_voxels_never_change(mask, some_steps, seed):
     protected = np.random.default_rng(seed).random(mask.shape) < 0.3
-    refined = refine(mask, RefineConfig(steps=tuple(some_steps)), spacing=SPACING, protected=protected)
+    config = RefineConfig(steps=tuple(some_steps))
+    refined = refine(mask, config, spacing=SPACING, protected=protected, **evidence(mask))
     np.testing.assert_array_equal(refined.labels[protected], mask[protected])
 
 
@@ -62,9 +98,12 @@ def test_protected_voxels_never_change(mask, some_steps, seed):
 @settings(max_examples=60, deadline=None)
 def test_nothing_crosses_from_one_volume_to_the_next(mask, some_steps):
     config = RefineConfig(steps=tuple(some_steps))
-    together = result_of(refine_job(mask, config, spacing=SPACING, depth=4)).labels
-    apart = [refine(part, config, spacing=SPACING).labels for part in np.split(mask, 3)]
-    np.testing.assert_array_equal(together, np.concatenate(apart))
+    known = evidence(mask)
+    together = result_of(refine_job(mask, config, spacing=SPACING, depth=4, **known)).labels
+    for part in (slice(0, 4), slice(4, 8), slice(8, 12)):
+        of_part = {"intensities": known["intensities"][:, part], "region": known["region"][part]}
+        apart = refine(mask[part], config, spacing=SPACING, **of_part).labels
+        np.testing.assert_array_equal(together[part], apart)
 
 
 def test_the_default_removes_specks_and_fills_holes(speckled):
@@ -78,6 +117,47 @@ def test_the_default_removes_specks_and_fills_holes(speckled):
     assert refined.added == {1: 1, 2: 1}
     assert refined.removed_ml == {1: 0.005, 2: 0.005}
     assert refined.changed == (1, 2)
+
+
+def test_points_may_lie_in_the_patient():
+    mask = np.zeros((4, 10, 10), np.uint8)
+    mask[1, 2:4, 2:4] = mask[3, 6:8, 6:9] = 1
+    # x to the left and y to the back both count down along the rows and columns
+    affine = np.array([[-2.0, 0, 0, 50], [0, -1.0, 0, 30], [0, 0, 4.0, -100], [0, 0, 0, 1]])
+    step = KeepTouching(points="34.2, 23.1, -88.5", points_in="mm")
+    kept = refine(mask, RefineConfig(steps=(step,)), spacing=(4.0, 1.0, 2.0), geometry=Geometry(affine)).labels
+    assert not kept[1].any()
+    np.testing.assert_array_equal(kept[3], mask[3])
+    in_voxels = KeepTouching(points=[(3, 7, 8)])
+    np.testing.assert_array_equal(refine(mask, RefineConfig(steps=(in_voxels,))).labels, kept)
+
+
+def test_a_flat_mask_has_a_flat_scan_and_region():
+    mask = np.ones((5, 5), np.uint8)
+    scan, region = np.arange(25.0).reshape(5, 5), np.eye(5, dtype=np.uint8)
+    config = RefineConfig(steps=(WithinIntensities(lowest=5.0), WithinRegion()))
+    kept = refine(mask, config, intensities=scan, region=region).labels
+    np.testing.assert_array_equal(np.argwhere(kept), [[1, 1], [2, 2], [3, 3], [4, 4]])
+    second = RefineConfig(steps=(WithinIntensities(lowest=5.0, channel=1),))
+    np.testing.assert_array_equal(refine(mask, second, intensities=np.stack([-scan, scan])).labels, scan >= 5)
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "message"),
+    [
+        (WithinIntensities(), {}, r"looks at the scan.*--scan SCAN"),
+        (WithinIntensities(channel=1), {"intensities": np.zeros((1, 2, 4, 4))}, "channel 1.*0 to 0"),
+        (WithinRegion(), {}, r"needs another mask.*--region MASK"),
+        (KeepTouching(points_in="mm", points=[(1, 2, 3)]), {}, "does not say where it lies"),
+        (KeepTouching(points=[(5, 2, 3)]), {}, r"point 5, 2, 3 .* outside the mask"),
+    ],
+)
+def test_a_step_says_what_it_misses_unless_it_is_switched_off(step, options, message):
+    mask = np.ones((2, 4, 4), np.uint8)
+    with pytest.raises(BadInput, match=message):
+        result_of(refine_job(mask, RefineConfig(steps=(step,)), **options))
+    off = step.model_copy(update={"enabled": False})
+    np.testing.assert_array_equal(refine(mask, RefineConfig(steps=(off,)), **options).labels, mask)
 
 
 def test_steps_run_in_their_order_and_switched_off_ones_do_not():
@@ -178,6 +258,13 @@ def test_nothing_comes_of_an_empty_mask():
         (np.zeros((4, 4, 4), np.uint8), {"depth": 3}, "volumes of 3 slices"),
         (np.zeros((2, 4, 4), np.uint8), {"slices": [2]}, "slice 2"),
         (np.zeros((2, 4, 4), np.uint8), {"protected": np.zeros((1, 4, 4), np.bool_)}, "protected voxels"),
+        (np.zeros((2, 4, 4), np.uint8), {"intensities": np.zeros((1, 1, 4, 4))}, "the scan is"),
+        (np.zeros((2, 4, 4), np.uint8), {"region": np.zeros((2, 4, 5), np.uint8)}, "the region is"),
+        (
+            np.zeros((2, 4, 4), np.uint8),
+            {"probabilities": Probabilities(np.zeros((2, 3, 4, 4)), (0, 1))},
+            "the probabilities are",
+        ),
         (np.zeros((2, 4, 4), np.uint8), {"out": np.zeros((2, 4, 5), np.uint8)}, "array for the result"),
     ],
 )
@@ -193,3 +280,7 @@ def test_refine_refuses_what_is_no_mask():
         refine(np.full((4, 4), 0.5))
     with pytest.raises(BadInput, match="protected voxels"):
         refine(np.zeros((4, 4), np.uint8), protected=np.zeros((2, 8), np.bool_))
+    with pytest.raises(BadInput, match="the scan is"):
+        refine(np.zeros((4, 4), np.uint8), intensities=np.zeros((2, 4, 5)))
+    with pytest.raises(BadInput, match="with 2 classes"):
+        Probabilities(np.zeros((3, 1, 4, 4)), (0, 1))
