@@ -14,6 +14,8 @@ _LINEAR = {2: "bilinear", 3: "trilinear"}
 
 def enlarged(x: Tensor, sides: torch.Size) -> Tensor:
     """Interpolate (N, features, ...) linearly to other sides."""
+    if x.shape[2:] == sides:
+        return x
     return F.interpolate(x, list(sides), mode=_LINEAR[len(sides)], align_corners=False)
 
 

@@ -130,9 +130,7 @@ class Network(nn.Module, ABC):
         padded = pad_to_multiple(x, self.stride[-self.dimensions :])
         decoded = self._decoded(self._encoded(padded))
         logits = [head(features) for head, features in zip([self.head, *self.heads], decoded, strict=False)]
-        return [
-            _cropped(enlarged(one, padded.shape[2:]) if one.shape[2:] != padded.shape[2:] else one, x) for one in logits
-        ]
+        return [_cropped(enlarged(one, padded.shape[2:]), x) for one in logits]
 
     def _encoded(self, x: Tensor) -> list[Tensor]:
         """Go down; give what each level gave, top to bottom."""
@@ -140,8 +138,7 @@ class Network(nn.Module, ABC):
         levels: list[Tensor] = []
         for number, level in enumerate(self.down):
             if number:
-                pool = self.pools[number - 1]
-                x = pool(x)
+                x = self.pools[number - 1](x)
                 if self.config.pyramid:
                     image = AVERAGE_POOL[self.dimensions](image, geometry.step(self.config, number - 1))
                     x = cat([x, image], dim=1)
