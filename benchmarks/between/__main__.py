@@ -1,4 +1,4 @@
-"""Print the Dice of slices that were filled between painted ones: ``python -m benchmarks.between --data DIR``.
+"""Print the Dice of slices that were filled between painted ones: ``python -m benchmarks.between [--data DIR]``.
 
 Every second, third and fifth slice of manual masks is kept, as though a person had painted it completely, and those
 between are filled: by shape-based interpolation, and by copying the nearest painted slice. Voxels of all filled
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import napari_unet as nu
 from napari_unet.annotation import BACKGROUND, mask_from_paint
 from napari_unet.io import Mask
+from napari_unet.io.sample import TRUTH, sample_folder
 
 Volume = NDArray[np.uint8]
 Spacing = tuple[float, float, float]
@@ -25,7 +26,6 @@ Spacing = tuple[float, float, float]
 KEPT = (2, 3, 5)
 CARDIAC = "mri_cardiac_sunnybrook"
 SPINE = "mri_spine_sct"
-CHEST = "ct_chest_slicerio"
 SPINE_FILES = (
     "t1/t1w_seg-manual.nii.gz",
     "t2/t2_seg-manual.nii.gz",
@@ -34,13 +34,15 @@ SPINE_FILES = (
 )
 
 
-def masks(folder: Path) -> Iterator[tuple[str, Mask]]:
-    """Read the masks of each set, named by the set."""
+def masks(folder: Path | None) -> Iterator[tuple[str, Mask]]:
+    """Read the masks of each set, named by the set; without a folder the bundled one only."""
+    yield "chest, seven classes", nu.read_mask(sample_folder() / TRUTH)
+    if folder is None:
+        return
     for file in sorted((folder / CARDIAC).glob("*_lv.nii.gz")):
         yield "heart, left ventricle", nu.read_mask(file)
     for name in SPINE_FILES:
         yield f"spine, {Path(name).name.removesuffix('.nii.gz')}", nu.read_mask(folder / SPINE / name)
-    yield "chest, seven classes", nu.read_mask(folder / CHEST / "Segmentation.seg.nrrd")
 
 
 def shape_based(paint: Volume, spacing: Spacing) -> Volume:
@@ -75,7 +77,7 @@ def _spread(labels: Volume) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.between", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help=f"folder that holds {CARDIAC}, {SPINE} and {CHEST}")
+    parser.add_argument("--data", type=Path, help=f"folder that holds {CARDIAC} and {SPINE}")
     folder = parser.parse_args().data
     overlap: dict[tuple[str, int, str], dict[int, NDArray[np.int64]]] = defaultdict(lambda: defaultdict(_nothing))
     seconds: dict[str, float] = defaultdict(float)
