@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.annotation import BACKGROUND, LARGEST_CLASS, UNPAINTED
+from napari_unet.annotation import BACKGROUND, UNPAINTED
 from napari_unet.config import FillBetweenConfig
 from napari_unet.errors import BadInput, NothingPainted
 from napari_unet.events import Job, Note, Progress, SlicesDone, Started, Stop
-from napari_unet.refinement.distances import Spacing, signed_distance
+from napari_unet.refinement.distances import Spacing, chosen, signed_distance
 
 DEFAULT = FillBetweenConfig()
 
@@ -159,7 +159,8 @@ def interpolated(
     numpy.ndarray
         (Y, X) uint8 paint for each fraction.
     """
-    wanted = _chosen(classes, LARGEST_CLASS)
+    wanted = chosen(classes)
+    wanted[BACKGROUND] = False
     shapes = _Shapes(np.where(wanted[first], first, 0), np.where(wanted[last], last, 0), spacing)
     painted = (first != UNPAINTED) & (last != UNPAINTED) & (not classes)
     ground = np.where(painted, np.uint8(BACKGROUND), np.uint8(UNPAINTED))
@@ -262,7 +263,7 @@ class _Gap:
 
 
 def _gaps(paint: NDArray[np.uint8], volume: slice, config: FillBetweenConfig) -> Iterator[_Gap]:
-    wanted = _chosen(config.classes, BACKGROUND)
+    wanted = chosen(config.classes)
     planes = np.moveaxis(paint[volume], "zyx".index(config.axis), 0)
     keys = [i for i, plane in enumerate(planes) if wanted[plane].any()]
     for first, last in pairwise(keys):
@@ -285,13 +286,6 @@ def _extent(line: NDArray[np.uint8], margin: int) -> slice:
     if not places.size:
         return slice(0, 0)
     return slice(max(0, int(places[0]) - margin), min(len(line), int(places[-1]) + 1 + margin))
-
-
-def _chosen(classes: Collection[int], largest: int) -> NDArray[np.bool_]:
-    """Give which of the 256 labels are meant; none named means those from 1 to the largest."""
-    chosen = np.zeros(256, np.bool_)
-    chosen[list(classes) or slice(1, largest + 1)] = True
-    return chosen
 
 
 def _check(paint: NDArray[np.uint8], spacing: Spacing, depth: int | None, out: NDArray[np.uint8] | None) -> None:

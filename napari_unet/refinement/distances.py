@@ -1,9 +1,9 @@
-"""Boxes around classes, and distances in millimetres within them, whatever the spacing.
+"""Which labels are meant, boxes around classes, and distances in millimetres within them, whatever the spacing.
 
 The border of the volume is no edge: what lies beyond it is unknown, as though the scan were mirrored there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import floor
 from typing import Any, TypeAlias
 
@@ -31,6 +31,13 @@ def class_boxes(labels: NDArray[np.uint8], classes: Sequence[int] = ()) -> dict[
     """
     found = enumerate(ndimage.find_objects(labels), start=1)
     return {label: box for label, box in found if box is not None and (not classes or label in classes)}
+
+
+def chosen(classes: Collection[int]) -> NDArray[np.bool_]:
+    """Give which labels are meant, (256,) bool: those that are named, or all but 0 when none is."""
+    meant = np.zeros(256, np.bool_)
+    meant[list(classes) or slice(1, None)] = True
+    return meant
 
 
 def padded(box: Box, shape: tuple[int, ...], by: Sequence[int]) -> Box:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.distances import Spacing, dilated
+from napari_unet.refinement.distances import Spacing, chosen, dilated
 
 
 def within_intensities(
@@ -33,10 +33,10 @@ def within_intensities(
     lowest, highest
         The range, both included.
     """
-    chosen = _chosen(classes)
+    mine = chosen(classes)
     for z, plane in enumerate(labels):
         seen = np.asarray(intensities[z])
-        plane[chosen[plane] & ~((seen >= lowest) & (seen <= highest))] = 0
+        plane[mine[plane] & ~((seen >= lowest) & (seen <= highest))] = 0
 
 
 def within_region(
@@ -65,14 +65,7 @@ def within_region(
     spacing
         (z, y, x) in mm.
     """
-    inside = _chosen(parts)[region]
+    inside = chosen(parts)[region]
     if margin > 0:
         inside = dilated(inside, margin, spacing)
-    labels[_chosen(classes)[labels] & ~inside] = 0
-
-
-def _chosen(classes: Sequence[int]) -> NDArray[np.bool_]:
-    """Give which of the 256 labels are meant."""
-    chosen = np.zeros(256, np.bool_)
-    chosen[list(classes) or slice(1, None)] = True
-    return chosen
+    labels[chosen(classes)[labels] & ~inside] = 0

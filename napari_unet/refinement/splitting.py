@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.errors import BadInput
 from napari_unet.refinement.connected import connected_pieces
-from napari_unet.refinement.distances import Spacing, class_boxes, distance_within, flat_or_solid, padded
+from napari_unet.refinement.distances import Box, Spacing, class_boxes, distance_within, flat_or_solid, padded
 
 
 def split(
@@ -21,6 +21,7 @@ def split(
     spacing: Spacing,
     by_slice: bool = False,
     number: bool = False,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Split the objects of each class at their necks.
 
@@ -48,6 +49,9 @@ def split(
         an edge or a corner. If so, there is no line, and each object becomes a class by itself: numbers count
         from 1, class by class and in the order of the first voxels, and skip those of classes that are not
         split. By slice, they begin anew in each slice.
+    slices
+        The only slices that have to come out right, unless objects are numbered: pieces that do not reach them
+        are left as they are.
 
     Yields
     ------
@@ -67,6 +71,8 @@ def split(
             for tight in class_boxes(before[slab], (label,)).values():
                 box = padded(tight, before[slab].shape, (1, 1, 1))
                 shape = before[slab][box] == label
+                if numbers is None and not by_slice:
+                    shape, box = _reaching(shape, box, slices)
                 bodies = _flooded(shape, neck, spacing, line=not number)
                 here = labels[slab][box]
                 if numbers is None:
@@ -97,10 +103,29 @@ class _Numbers:
         return given[which]
 
 
+def _reaching(shape: NDArray[np.bool_], box: Box, slices: slice) -> tuple[NDArray[np.bool_], Box]:
+    """Give the connected pieces of a shape that reach some slices of the volume, and their box with a voxel around.
+
+    They are as deep and as thin as beside the others: between two pieces lies background.
+    """
+    start, stop, _ = slices.indices(box[0].stop)
+    pieces = connected_pieces(shape, connectivity=26)
+    reach = np.zeros(int(pieces.max()) + 1, np.bool_)
+    reach[pieces[max(0, start - box[0].start) : max(0, stop - box[0].start)]] = True
+    reach[0] = False
+    kept = reach[pieces]
+    tight = class_boxes(kept.view(np.uint8)).get(1)
+    if tight is None:
+        return kept, box
+    inner = padded(tight, shape.shape, (1, 1, 1))
+    z, y, x = (slice(whole.start + part.start, whole.start + part.stop) for whole, part in zip(box, inner, strict=True))
+    return kept[inner], (z, y, x)
+
+
 def _flooded(shape: NDArray[np.bool_], neck: float, spacing: Spacing, *, line: bool) -> NDArray[np.unsignedinteger]:
     """Flood the bodies of a (Z, Y, X) shape: each gets a number, the lines between them, if wanted, 0."""
     pieces = connected_pieces(shape, connectivity=26)
-    if shape.all():
+    if shape.all() or not shape.any():
         return pieces  # nothing around it says where it is thin
     image = flat_or_solid(-distance_within(shape, spacing))
     minima = sitk.RegionalMinima(sitk.HMinima(image, height=neck, fullyConnected=True), fullyConnected=True)

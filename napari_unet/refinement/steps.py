@@ -151,7 +151,13 @@ def _sort_pieces(
             )
         case Split():
             yield from split(
-                labels, step.classes, neck=step.neck, spacing=spacing, by_slice=step.by_slice, number=step.number
+                labels,
+                step.classes,
+                neck=step.neck,
+                spacing=spacing,
+                by_slice=step.by_slice,
+                number=step.number,
+                slices=needed,
             )
 
 

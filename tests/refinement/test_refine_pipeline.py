@@ -94,6 +94,25 @@ def test_protected_voxels_never_change(mask, some_steps, seed):
     np.testing.assert_array_equal(refined.labels[protected], mask[protected])
 
 
+@given(
+    masks,
+    st.sampled_from(
+        [
+            KeepTouching(points=[(3, 2, 2)], reach=2.0),
+            WithinIntensities(lowest=0.0),
+            WithinRegion(margin=2.6),
+            WithinRegion(parts=(2,), classes=(1,)),
+        ]
+    ),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_was_kept_is_kept_again(mask, step):
+    config, known = RefineConfig(steps=(step,)), evidence(mask)
+    once = refine(mask, config, spacing=SPACING, **known).labels
+    np.testing.assert_array_equal(refine(once, config, spacing=SPACING, **known).labels, once)
+    assert ((once == mask) | (once == 0)).all()
+
+
 @given(masks, steps)
 @settings(max_examples=60, deadline=None)
 def test_nothing_crosses_from_one_volume_to_the_next(mask, some_steps):

@@ -140,6 +140,18 @@ def test_it_only_removes_and_never_joins_or_loses_an_object(labels, neck, by_sli
     assert set(np.unique(before[parted == 1])) == set(np.unique(before)) - {0} or not (labels == 1).any()
 
 
+def test_a_few_slices_come_out_as_in_the_whole():
+    pairs = [(6, 15, 12, 7), (6, 15, 22, 7), (26, 12, 15, 7), (26, 22, 15, 7), (28, 3, 28, 2)]
+    labels = balls((36, 30, 34), *pairs)
+    whole = after(labels)
+    assert (whole[6] != labels[6]).any()
+    assert (whole[26] != labels[26]).any()
+    for z in (6, 16, 26, 35):
+        few = after(labels, slices=slice(z, z + 1))
+        np.testing.assert_array_equal(few[z], whole[z])
+        np.testing.assert_array_equal(few[(z + 18) % 36], labels[(z + 18) % 36])
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_nothing_and_all_stay(value):
     labels = np.full((2, 5, 5), value, np.uint8)
