@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
 from napari_unet.refinement.crf.intensities import Principal
-from napari_unet.refinement.crf.rows import Axes, Floats, blur_grid, blur_lines
+from napari_unet.refinement.crf.rows import Axes, Floats, blur_grid, blur_lines, mix_channels
 
-CELLS = (0.5, 0.75, 1.0)
-"""Sides of a cell, in standard deviations of the kernel, finest first: half is hardly to be told from exact."""
+CELLS = (0.5, 0.75, 1.0, 1.25, 1.65)
+"""Sides of a cell, in standard deviations of the kernel, finest first: half is hardly to be told from exact. Cells
+above 1, as coarse as a permutohedral lattice in effect, are for what would not fit into memory otherwise."""
 FEW_POINTS = 65_536
-"""A grid of so many points costs nothing."""
-MOST_POINTS = 4_000_000
-"""The largest grid, times the values at a point."""
+"""A grid of so many points costs little whatever the scan."""
+MOST_VALUES = 8_000_000
+"""The largest grid: its points times the values at each."""
+WIDE_PLANE = 14
+"""So many floats of a row plane for each corner of each voxel of the row take longer than twice the corners."""
 REACH = 4.5
 """Where a Gaussian ends, in standard deviations; 7e-6 of it lies beyond."""
 
@@ -61,20 +64,19 @@ class Grid:
 
     def points(self, lanes: int) -> tuple[int, int, int]:
         """Give the shape of an array with ``lanes`` values at each point, as the loops take it."""
+        if self.axes.step_y:
+            return self.shape[0], 1, prod(self.shape[1:]) * lanes
         return self.shape[0], self.shape[1], prod(self.shape[2:]) * lanes
 
     def place(self, intensities: Floats) -> Floats:
         """Say where intensities (channels, z, Y, X), all of them numbers, lie in the grid: the same shape."""
-        places = intensities - self.origin.astype(np.float32)[:, None, None, None]
-        mix = self.mix.astype(np.float32)
-        if len(mix) == 1:
-            places *= mix[0, 0]
-        else:
-            places = np.tensordot(mix, places, 1)
-        for channel, low, points in zip(places, self.low, self.shape[3:], strict=True):
-            channel -= np.float32(low)
+        channels = len(intensities)
+        places = np.empty(intensities.shape, np.float32)
+        given = (each.astype(np.float32) for each in (self.mix, self.origin, self.low))
+        mix_channels(intensities.reshape(channels, -1), *given, places.reshape(channels, -1))
+        for place, points in zip(places, self.shape[3:], strict=True):
             # Rounding must not carry the outermost voxels out of the grid.
-            np.clip(channel, 0, points - 1.001, out=channel)
+            np.clip(place, 0, points - 1.001, out=place)
         return places
 
 
@@ -103,16 +105,15 @@ def build_grid(
     BadInput
         The kernel is so narrow that the grid would not fit into memory.
     """
-    wanted = min(max(FEW_POINTS, prod(extent) // 4), MOST_POINTS // lanes)
+    few = max(FEW_POINTS, prod(extent) // 4)
     for cell in CELLS:
         widths = [cell * s for s in sigma]
-        spatial = [_axis(*each) for each in zip(extent, spacing, widths, (0, 0, 1), strict=True)]
-        shape = tuple(points for _, _, points in spatial) + tuple(
-            int(span / cell) + 2 for span in principal.high - principal.low
-        )
-        if prod(shape) <= wanted:
+        spatial = [_axis(*each) for each in zip(extent, spacing, widths, (0, 1, 1), strict=True)]
+        spans = principal.high - principal.low
+        shape = tuple(points for _, _, points in spatial) + tuple(int(span / cell) + 2 for span in spans)
+        if prod(shape) * lanes <= MOST_VALUES and (cell >= 1 or prod(shape) <= few):
             break
-    if prod(shape) * lanes > MOST_POINTS:
+    else:
         raise BadInput(
             f"the CRF's appearance kernel is too narrow for this scan: it would take {prod(shape):,} grid points. "
             "Choose larger values for its widths in mm or in intensity."
@@ -122,7 +123,7 @@ def build_grid(
         for length, s, width in zip(spacing, sigma, widths, strict=True)
     ]
     return Grid(
-        axes=_axes(spatial, shape[3:]),
+        axes=_axes(spatial, shape, lanes),
         shape=shape,
         variances=(*variances, *(cell**-2 - 1 / 3,) * len(principal.low)),
         mix=principal.mix / cell,
@@ -141,10 +142,13 @@ def _axis(voxels: int, spacing: float, width: float, guard: int) -> tuple[NDArra
     return before, (places - before).astype(np.float32), int(before[-1]) + 2
 
 
-def _axes(spatial: Sequence[tuple[NDArray[np.int32], Floats, int]], intensities: tuple[int, ...]) -> Axes:
+def _axes(spatial: Sequence[tuple[NDArray[np.int32], Floats, int]], shape: tuple[int, ...], lanes: int) -> Axes:
     (z, beyond_z, _), (y, beyond_y, _), (x, beyond_x, _) = spatial
-    steps = [prod(intensities[i:]) for i in range(len(intensities) + 1)]
-    return Axes(z, beyond_z, y, beyond_y, x, beyond_x, np.array(steps, np.int32))
+    plane = prod(shape[2:])
+    corners = 2 ** (len(shape) - 2)
+    direct = plane * lanes > WIDE_PLANE * corners * len(x)
+    steps = np.array([prod(shape[i:]) for i in range(3, len(shape) + 1)], np.int32)
+    return Axes(z, beyond_z, y, beyond_y, x, beyond_x, steps, plane if direct else 0)
 
 
 def gaussian(variance: float, reach: int) -> Floats:

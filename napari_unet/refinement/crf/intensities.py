@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
+from napari_unet.refinement.crf.rows import Floats, mix_channels
 
-Floats: TypeAlias = NDArray[np.float32]
 SAMPLES = 200_000
 """Voxels that principal axes are measured on; a larger scan is sampled evenly."""
 
@@ -60,8 +60,9 @@ class Intensities:
 
     def read(self, slices: slice) -> Floats:
         """Give some slices as finite numbers: (channels, z, Y, X) float32; it may be the scan's own memory."""
-        values: Floats = self._values[:, slices].astype(np.float32, copy=not self._all_numbers)
+        values: Floats = np.require(self._values[:, slices], np.float32, ["C", "W"])
         if not self._all_numbers:
+            values = values.copy()
             for channel, (low, high, _) in zip(values, self._ranges, strict=True):
                 np.nan_to_num(channel, copy=False, nan=low, posinf=high, neginf=low)
         return values
@@ -72,21 +73,21 @@ class Intensities:
         scale = 1 / np.asarray(sigma, np.float64)
         if self.channels == 1:
             return Principal(np.diag(scale), lows, np.zeros(1), (highs - lows) * scale)
-        origin = (lows + highs) / 2
         depth, height, width = self._values.shape[1:]
         stride = max(1, round((depth * height * width / SAMPLES) ** 0.5))
-        covariance = np.zeros((self.channels, self.channels))
+        middle, samples = (lows + highs) / 2, []
         for z in range(depth):
             sample = self.read(slice(z, z + 1))[:, 0, ::stride, ::stride].reshape(self.channels, -1)
-            scaled = (sample - origin[:, None]) * scale[:, None]
-            covariance += np.cov(scaled, bias=True) if depth == 1 else scaled @ scaled.T
-        mix = np.linalg.eigh(covariance)[1].T * scale
+            samples.append((sample - middle[:, None]) * scale[:, None])
+        mix = np.linalg.eigh(np.cov(np.concatenate(samples, 1), bias=True))[1].T * scale
+        nowhere = np.zeros(self.channels, np.float32)
         low, high = np.full(self.channels, np.inf), np.full(self.channels, -np.inf)
         for z in range(depth):
             values = self.read(slice(z, z + 1)).reshape(self.channels, -1)
-            along = mix.astype(np.float32) @ (values - origin.astype(np.float32)[:, None])
+            along = np.empty_like(values)
+            mix_channels(values, mix.astype(np.float32), middle.astype(np.float32), nowhere, along)
             low, high = np.minimum(low, along.min(1)), np.maximum(high, along.max(1))
-        return Principal(mix, origin, low, high)
+        return Principal(mix, middle, low, high)
 
     @staticmethod
     def _range(channel: NDArray[Any]) -> tuple[float, float, bool]:

@@ -71,7 +71,7 @@ class Problem:
 
 
 def mean_field(
-    problem: Problem, threads: int, result: NDArray[Any] | None = None, slab_bytes: int = SLAB_BYTES
+    problem: Problem, threads: int, result: NDArray[Any] | None = None
 ) -> Generator[float, None, NDArray[np.uint8]]:
     """Do all mean-field steps.
 
@@ -83,8 +83,6 @@ def mean_field(
         How many threads to use.
     result
         (C, Z, Y, X) floating point, filled with Q; it may be the problem's ``chances``. None if not wanted.
-    slab_bytes
-        What the float32 arrays of a slab may take.
 
     Yields
     ------
@@ -105,7 +103,7 @@ def mean_field(
             for other in others:
                 other.result()
 
-        return (yield from _MeanField(problem, threads, run, slab_bytes).solve(result))
+        return (yield from _MeanField(problem, threads, run).solve(result))
 
 
 @dataclass(frozen=True)
@@ -122,14 +120,14 @@ class _Slab:
 class _MeanField:
     """A mean field's state: that of a volume of a single slab in float32, of a larger one in float16."""
 
-    def __init__(self, problem: Problem, threads: int, run: Run, slab_bytes: int) -> None:
+    def __init__(self, problem: Problem, threads: int, run: Run) -> None:
         self._problem = problem
         self._run = run
         classes, *extent = problem.chances.shape
         self._extent = tuple(extent)
         self._channels = classes - 1
         self._taps = [_taps(*each) for each in zip(extent, problem.smoothness or (0, 0, 0), strict=True)]
-        self._depth = self._slab_depth(slab_bytes)
+        self._depth = self._slab_depth()
         self._whole: _Slab | None = self._read(0, extent[0]) if self._depth == extent[0] else None
         stored = np.float32 if self._whole else np.float16
         self._state = np.empty((self._channels, *extent), stored)
@@ -160,16 +158,16 @@ class _MeanField:
             messages = self._filtered(sums, lanes_of(self._channels)) if step < steps else NOTHING
         return labels
 
-    def _slab_depth(self, slab_bytes: int) -> int:
+    def _slab_depth(self) -> int:
         depth, height, width = self._extent
         reach = self._taps[0].matrix.shape[1] // 2
         slice_bytes = 4 * height * width
         each = slice_bytes * (
             2 * (self._channels + 1) + 3 * self._channels + 3 + 2 * self._problem.intensities.channels
         )
-        if depth * each <= slab_bytes:
+        if depth * each <= SLAB_BYTES:
             return depth
-        return min(depth, max(1, (slab_bytes - slice_bytes * 3 * reach * self._channels) // each))
+        return min(depth, max(1, (SLAB_BYTES - slice_bytes * 3 * reach * self._channels) // each))
 
     def _slabs(self) -> Iterator[_Slab]:
         if self._whole:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.refinement.crf.compiled import compiled
+from napari_unet.refinement.crf.vectors import add_vector, sum_vectors
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -29,7 +30,10 @@ FREE = 255
 class Axes(NamedTuple):
     """Where the voxels lie in the grid: along each axis the point before a voxel, and how far beyond it.
 
-    ``steps`` is the distance between neighbouring points of a row plane along x and each intensity.
+    ``steps`` is the distance between neighbouring points along x and each intensity. ``step_y`` is that along y
+    where voxels are added to the eight or more points around them at once (what a plane of a single row is then
+    the whole layer), or 0 where they are added to a plane for their row first and that to the points around the
+    row: quicker as long as the plane is small.
     """
 
     z: NDArray[np.int32]
@@ -39,9 +43,10 @@ class Axes(NamedTuple):
     x: NDArray[np.int32]
     beyond_x: Floats
     steps: NDArray[np.int32]
+    step_y: int
 
 
-NO_AXES = Axes(*(np.empty(0, kind) for kind in (np.int32, np.float32) * 3), np.empty(0, np.int32))
+NO_AXES = Axes(*(np.empty(0, kind) for kind in (np.int32, np.float32) * 3), np.empty(0, np.int32), 0)
 
 
 def lanes_of(channels: int) -> int:
@@ -50,20 +55,31 @@ def lanes_of(channels: int) -> int:
 
 
 @compiled
+def mix_channels(values: Floats, mix: Floats, origin: Floats, low: Floats, out: Floats) -> None:
+    """Do ``out`` = mix (values - origin) - low for values (channels, n)."""
+    for c in range(len(out)):
+        row = out[c]
+        row[:] = -low[c]
+        for d in range(len(values)):
+            factor, zero = mix[c, d], origin[d]
+            line = values[d]
+            for i in range(len(row)):
+                row[i] += factor * (line[i] - zero)
+
+
+@compiled
 def count_rows(first: int, top: int, bottom: int, place: Floats, axes: Axes, sums: Floats) -> None:
     """Splat the number 1 from each voxel of rows ``top`` to ``bottom`` to ``sums``; ``first`` is the slab's first z."""
     depth, width = place.shape[1], place.shape[3]
-    corners = 2 << place.shape[0]
+    corners = _corners(place, axes)
     index, weight = np.empty((corners, width), np.uint32), np.empty((corners, width), np.float32)
     ones = np.ones((1, width), np.float32)
-    plane, layer = np.zeros_like(sums[0, 0]), np.zeros_like(sums[0])
+    plane, layer = np.empty_like(sums[0, 0]), np.zeros_like(sums[0])
     for k in range(depth):
         for y in range(top, bottom):
             _find_corners(place, k, y, axes, index, weight)
-            plane[:] = np.float32(0)
-            _splat(ones, index, weight, plane, 1)
-            _spread(plane, axes.y[y], axes.beyond_y[y], layer)
-        _spread_layer(layer, axes.z[first + k], axes.beyond_z[first + k], sums)
+            _add_row(ones, index, weight, 1, axes, y, plane, layer)
+        _add_layer(layer, axes.z[first + k], axes.beyond_z[first + k], sums)
 
 
 @compiled
@@ -72,16 +88,14 @@ def normalise_rows(
 ) -> None:
     """Slice the filtered ``counts`` at each voxel: D; and make it ``norm`` = sqrt(w / D)."""
     depth, width = place.shape[1], place.shape[3]
-    corners = 2 << place.shape[0]
+    corners = _corners(place, axes)
     index, weight = np.empty((corners, width), np.uint32), np.empty((corners, width), np.float32)
-    total, plane = np.empty((1, width), np.float32), np.empty_like(counts[0, 0])
-    layer = np.empty_like(counts[0])
+    total, plane, layer = np.empty((1, width), np.float32), np.empty_like(counts[0, 0]), np.empty_like(counts[0])
     for k in range(depth):
-        _between_layers(counts, axes.z[first + k], axes.beyond_z[first + k], axes.y[top], axes.y[bottom - 1], layer)
+        _read_layer(counts, axes, first + k, top, bottom, layer)
         for y in range(top, bottom):
             _find_corners(place, k, y, axes, index, weight)
-            _between(layer, axes.y[y], axes.beyond_y[y], plane)
-            _slice(plane, index, weight, total, 1)
+            _read_row(layer, axes, y, index, weight, 1, plane, total)
             for x in range(width):
                 norm[k, y, x] = np.sqrt(np.float32(weight_of_kernel) / total[0, x])
 
@@ -154,56 +168,35 @@ def update_rows(
     kernel's weights, ``scale_y`` (Y) its normalisation.
     """
     classes, depth, _, width = chances.shape
-    channels = classes - 1
+    channels, corners = classes - 1, _corners(place, axes)
     lanes = channels if channels < 2 else (channels + 3) // 4 * 4
-    corners = 2 << place.shape[0]
     index, weight = np.empty((corners, width), np.uint32), np.empty((corners, width), np.float32)
-    message, scores = np.zeros((lanes, width), np.float32), np.zeros((classes, width), np.float32)
+    message, scores = np.zeros((lanes, width), np.float32), np.empty((classes, width), np.float32)
     plane = np.empty(max(messages.shape[2], sums.shape[2]), np.float32)
     layer, sum_layer = np.empty(messages.shape[1:], np.float32), np.zeros(sums.shape[1:], np.float32)
-    block = max(1, BLOCK // width)
-    smooth = np.empty((channels, block, width), np.float32)
+    smooth = np.empty((channels, max(1, BLOCK // width), width), np.float32)
     for k in range(depth):
-        z = first + k
         if messages.size:
-            _between_layers(messages, axes.z[z], axes.beyond_z[z], axes.y[top], axes.y[bottom - 1], layer)
+            _read_layer(messages, axes, first + k, top, bottom, layer)
         for y in range(top, bottom):
-            if blurred.size and (y - top) % block == 0:
-                for c in range(channels):
-                    _blur_block(blurred[c, k], taps_y, y, min(y + block, bottom), smooth[c])
             scores[:] = np.float32(0)
-            if messages.size or sums.size:
+            if norm.size:
                 _find_corners(place, k, y, axes, index, weight)
             if messages.size:
-                _between(layer, axes.y[y], axes.beyond_y[y], plane)
-                _slice(plane, index, weight, message, lanes)
+                _read_row(layer, axes, y, index, weight, lanes, plane, message)
                 for c in range(channels):
                     _multiply(message[c], norm[k, y], scores[c])
             if blurred.size:
-                for c in range(channels):
-                    _add(smooth[c, (y - top) % block], scale_y[y], scores[c])
+                _add_smooth(blurred, k, y, top, bottom, taps_y, scale_y, smooth, scores)
             _softmax(chances, k, y, scores)
-            if fixed.size:
-                _fix(fixed[k, y], scores)
-            for c in range(channels):
-                row = state[c, k, y]
-                row[:] = np.float32(0)
-                for other in range(classes):
-                    if differences[c, other] != 0:
-                        _add(scores[other], differences[c, other], row)
-            if labels.size:
-                _choose(scores, labels[k, y])
-            if result.size:
-                for c in range(classes):
-                    result[c, k, y] = scores[c]
+            _fix(fixed, k, y, scores)
+            _keep(scores, k, y, differences, state, labels, result)
             if sums.size:
                 for c in range(channels):
                     _multiply(state[c, k, y], norm[k, y], message[c])
-                plane[:] = np.float32(0)
-                _splat(message, index, weight, plane, lanes)
-                _spread(plane, axes.y[y], axes.beyond_y[y], sum_layer)
+                _add_row(message, index, weight, lanes, axes, y, plane, sum_layer)
         if sums.size:
-            _spread_layer(sum_layer, axes.z[z], axes.beyond_z[z], sums)
+            _add_layer(sum_layer, axes.z[first + k], axes.beyond_z[first + k], sums)
 
 
 @compiled
@@ -274,8 +267,34 @@ def _blur_block(source: Floats, taps: Floats, begin: int, end: int, out: Floats)
 
 
 @compiled
+def _add_smooth(
+    blurred: Floats,
+    k: int,
+    y: int,
+    top: int,
+    bottom: int,
+    taps: Floats,
+    scale: Floats,
+    smooth: Floats,
+    scores: Floats,
+) -> None:
+    """Add the smoothness kernel's message; every so many rows blur along y what the next ones need."""
+    channels, block, _ = smooth.shape
+    row = (y - top) % block
+    for c in range(channels):
+        if row == 0:
+            _blur_block(blurred[c, k], taps, y, min(y + block, bottom), smooth[c])
+        _add(smooth[c, row], scale[y], scores[c])
+
+
+@compiled
+def _corners(place: Floats, axes: Axes) -> int:
+    return (4 if axes.step_y else 2) << place.shape[0]
+
+
+@compiled
 def _find_corners(place: Floats, k: int, y: int, axes: Axes, index: NDArray[np.uint32], weight: Floats) -> None:
-    """Find the corners of each voxel's cell in a row plane, and its multilinear weights."""
+    """Find the corners of each voxel's cell, and its multilinear weights."""
     width = place.shape[3]
     step = axes.steps[0]
     for x in range(width):
@@ -284,6 +303,14 @@ def _find_corners(place: Floats, k: int, y: int, axes: Axes, index: NDArray[np.u
         weight[0, x] = np.float32(1) - axes.beyond_x[x]
         weight[1, x] = axes.beyond_x[x]
     corners = 2
+    if axes.step_y:
+        for v in range(corners):
+            for x in range(width):
+                index[v, x] += np.uint32(axes.y[y] * axes.step_y)
+                index[corners + v, x] = index[v, x] + np.uint32(axes.step_y)
+                weight[corners + v, x] = weight[v, x] * axes.beyond_y[y]
+                weight[v, x] -= weight[corners + v, x]
+        corners *= 2
     for c in range(place.shape[0]):
         step = axes.steps[1 + c]
         row = place[c, k, y]
@@ -301,6 +328,53 @@ def _find_corners(place: Floats, k: int, y: int, axes: Axes, index: NDArray[np.u
 
 
 @compiled
+def _read_row(
+    layer: Floats,
+    axes: Axes,
+    y: int,
+    index: NDArray[np.uint32],
+    weight: Floats,
+    lanes: int,
+    plane: Floats,
+    out: Floats,
+) -> None:
+    """Slice a layer of the grid at a row of voxels: ``out`` (lanes, X)."""
+    if axes.step_y:
+        _slice(layer[0], index, weight, out, lanes)
+        return
+    plane[:] = layer[axes.y[y]]
+    beyond = axes.beyond_y[y]
+    if beyond > 0:
+        high = layer[axes.y[y] + 1]
+        for i in range(len(plane)):
+            plane[i] += beyond * (high[i] - plane[i])
+    _slice(plane, index, weight, out, lanes)
+
+
+@compiled
+def _add_row(
+    values: Floats,
+    index: NDArray[np.uint32],
+    weight: Floats,
+    lanes: int,
+    axes: Axes,
+    y: int,
+    plane: Floats,
+    layer: Floats,
+) -> None:
+    """Splat a row of voxels, ``values`` (lanes, X), to a layer of the grid."""
+    if axes.step_y:
+        _splat(values, index, weight, layer[0], lanes)
+        return
+    plane[:] = np.float32(0)
+    _splat(values, index, weight, plane, lanes)
+    beyond = axes.beyond_y[y]
+    _add(plane, np.float32(1) - beyond, layer[axes.y[y]])
+    if beyond > 0:
+        _add(plane, beyond, layer[axes.y[y] + 1])
+
+
+@compiled
 def _slice(plane: Floats, index: NDArray[np.uint32], weight: Floats, out: Floats, lanes: int) -> None:
     """Interpolate the row plane at each voxel: ``out`` (lanes, X)."""
     corners, width = index.shape
@@ -313,18 +387,8 @@ def _slice(plane: Floats, index: NDArray[np.uint32], weight: Floats, out: Floats
         return
     for block in range(0, lanes, 4):
         for x in range(width):
-            a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-            for v in range(corners):
-                w = weight[v, x]
-                i = index[v, x] * np.uint32(lanes) + np.uint32(block)
-                a += w * plane[i]
-                b += w * plane[i + np.uint32(1)]
-                c += w * plane[i + np.uint32(2)]
-                d += w * plane[i + np.uint32(3)]
-            out[block, x] = a
-            out[block + 1, x] = b
-            out[block + 2, x] = c
-            out[block + 3, x] = d
+            a, b, c, d = sum_vectors(plane, index, weight, x, np.uint64(lanes), np.uint64(block))
+            out[block, x], out[block + 1, x], out[block + 2, x], out[block + 3, x] = a, b, c, d
 
 
 @compiled
@@ -341,51 +405,30 @@ def _splat(values: Floats, index: NDArray[np.uint32], weight: Floats, plane: Flo
         for x in range(width):
             a, b, c, d = values[block, x], values[block + 1, x], values[block + 2, x], values[block + 3, x]
             for v in range(corners):
-                w = weight[v, x]
-                i = index[v, x] * np.uint32(lanes) + np.uint32(block)
-                e, f, g, h = plane[i], plane[i + np.uint32(1)], plane[i + np.uint32(2)], plane[i + np.uint32(3)]
-                plane[i] = e + w * a
-                plane[i + np.uint32(1)] = f + w * b
-                plane[i + np.uint32(2)] = g + w * c
-                plane[i + np.uint32(3)] = h + w * d
+                at = np.uint64(index[v, x]) * np.uint64(lanes) + np.uint64(block)
+                add_vector(plane, at, weight[v, x], a, b, c, d)
 
 
 @compiled
-def _spread(plane: Floats, point: int, beyond: float, layer: Floats) -> None:
-    """Add a row plane to the two rows of grid points around it."""
-    _add(plane, np.float32(1) - beyond, layer[point])
-    if beyond > 0:
-        _add(plane, beyond, layer[point + 1])
-
-
-@compiled
-def _spread_layer(layer: Floats, point: int, beyond: float, sums: Floats) -> None:
+def _add_layer(layer: Floats, point: int, beyond: float, sums: Floats) -> None:
     """Add a slice's layer to the two layers of grid points around it, and clear it."""
     for row in range(layer.shape[0]):
-        _add(layer[row], np.float32(1) - beyond, sums[point, row])
+        _add(layer[row], np.float32(1) - np.float32(beyond), sums[point, row])
         if beyond > 0:
             _add(layer[row], beyond, sums[point + 1, row])
     layer[:] = np.float32(0)
 
 
 @compiled
-def _between(layer: Floats, point: int, beyond: float, plane: Floats) -> None:
-    """Interpolate between two rows of grid points."""
-    plane[:] = layer[point]
-    if beyond > 0:
-        high = layer[point + 1]
-        for i in range(len(plane)):
-            plane[i] += beyond * (high[i] - plane[i])
-
-
-@compiled
-def _between_layers(grid: Floats, point: int, beyond: float, top: int, bottom: int, layer: Floats) -> None:
-    """Interpolate between two layers of grid points, their rows ``top`` to ``bottom`` + 1."""
-    for row in range(top, min(bottom + 2, grid.shape[1])):
+def _read_layer(grid: Floats, axes: Axes, z: int, top: int, bottom: int, layer: Floats) -> None:
+    """Interpolate the grid at a slice, as far as its rows ``top`` to ``bottom`` need it."""
+    begin, end = (0, 1) if axes.step_y else (axes.y[top], min(axes.y[bottom - 1] + 2, grid.shape[1]))
+    beyond = axes.beyond_z[z]
+    for row in range(begin, end):
         out = layer[row]
-        out[:] = grid[point, row]
+        out[:] = grid[axes.z[z], row]
         if beyond > 0:
-            high = grid[point + 1, row]
+            high = grid[axes.z[z] + 1, row]
             for i in range(len(out)):
                 out[i] += beyond * (high[i] - out[i])
 
@@ -429,12 +472,40 @@ def _exp(x: float) -> float:
 
 
 @compiled
-def _fix(classes: NDArray[np.uint8], chances: Floats) -> None:
-    """Make fixed voxels certain."""
-    for x in range(len(classes)):
-        if classes[x] != FREE:
+def _fix(fixed: NDArray[np.uint8], k: int, y: int, chances: Floats) -> None:
+    """Make fixed voxels certain; there are none when ``fixed`` is empty."""
+    if not fixed.size:
+        return
+    for x in range(fixed.shape[2]):
+        label = fixed[k, y, x]
+        if label != FREE:
             for c in range(chances.shape[0]):
-                chances[c, x] = np.float32(1) if c == classes[x] else np.float32(0)
+                chances[c, x] = np.float32(1) if c == label else np.float32(0)
+
+
+@compiled
+def _keep(
+    chances: Floats,
+    k: int,
+    y: int,
+    differences: Floats,
+    state: Floats,
+    labels: NDArray[np.uint8],
+    result: Floats,
+) -> None:
+    """Write a row of Q where it is wanted: as the next state, as labels, as such."""
+    classes = len(chances)
+    for c in range(classes - 1):
+        row = state[c, k, y]
+        row[:] = np.float32(0)
+        for other in range(classes):
+            if differences[c, other] != 0:
+                _add(chances[other], differences[c, other], row)
+    if labels.size:
+        _choose(chances, labels[k, y])
+    if result.size:
+        for c in range(classes):
+            result[c, k, y] = chances[c]
 
 
 @compiled

@@ -116,3 +116,79 @@ def test_a_grey_scan_is_solved_as_by_the_definition(extent, spacing, classes, ta
     assert apart["KL"] < 6e-4
     assert apart["mean"] < 2e-3
     assert apart["class"] < 5e-3
+
+
+COLOUR = [
+    # extent, classes, channels, ta, tb
+    (FLAT, 2, 2, 80, 20),
+    (FLAT, 3, 3, 20, 20),
+    (FLAT, 5, 3, 10, 40),
+    (FLAT, 3, 4, 80, 40),
+    (THICK, 2, 2, 8, (30.0, 15.0)),
+    (THICK, 4, 3, 20, 40),
+]
+
+
+@pytest.mark.parametrize(("extent", "classes", "channels", "ta", "tb"), COLOUR)
+def test_a_scan_of_several_channels_is_solved_as_by_the_definition(extent, classes, channels, ta, tb):
+    chances, scan = phantom(extent, classes, channels, seed=channels)
+    p = CrfParameters(appearance_width=ta, intensity_width=tb, **WEIGHTS)
+    apart = distance(dense_crf(chances, scan, (2, 1, 1), p).probabilities, exact(chances, scan, (2, 1, 1), p))
+    assert apart["KL"] < 2e-3
+    assert apart["mean"] < 2e-3
+    assert apart["class"] < 5e-3
+
+
+def test_twenty_random_pictures_agree_on_all_but_a_few_voxels():
+    apart = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        extent = (1, 30, 30) if seed % 2 else (6, 11, 12)
+        spacing = tuple(rng.uniform(0.5, 3, 3))
+        chances, scan = phantom(extent, int(rng.integers(2, 7)), int(rng.integers(1, 3)), seed)
+        p = CrfParameters(
+            appearance_width=float(rng.uniform(5, 40)), intensity_width=float(rng.uniform(15, 60)), **WEIGHTS
+        )
+        ours = dense_crf(chances, scan, spacing, p).probabilities
+        apart.append(distance(ours, exact(chances, scan, spacing, p)))
+    assert np.mean([each["class"] for each in apart]) < 1e-3
+    assert np.median([each["KL"] for each in apart]) < 5e-5
+
+
+def test_a_full_compatibility_matrix_is_obeyed():
+    chances, scan = phantom(FLAT, 4)
+    cost = ((0, 1, 2, 0.5), (1, 0, 0.3, 1), (2, 0.3, 0, 1), (0.5, 1, 1, 0))
+    p = CrfParameters(3.0, 20.0, 20.0, 1.0, 2.0, compatibility=cost)
+    ours = dense_crf(chances, scan, parameters=p).probabilities
+    assert distance(ours, exact(chances, scan, (1, 1, 1), p))["KL"] < 1e-4
+    potts = dense_crf(chances, scan, parameters=CrfParameters(3.0, 20.0, 20.0, 1.0, 2.0)).probabilities
+    assert np.abs(ours - potts).max() > 0.1
+
+
+@pytest.mark.parametrize(("extent", "spacing"), [(FLAT, (1, 1, 1)), (THICK, (2.5, 1, 1))])
+def test_the_smoothness_kernel_alone_is_exact(extent, spacing):
+    chances, scan = phantom(extent, 3)
+    p = CrfParameters(appearance_weight=0, smoothness_width=(4.0, 3.0, 2.0))
+    ours = dense_crf(chances, scan, spacing, p).probabilities
+    assert np.abs(ours - exact(chances, scan, spacing, p)).max() < 3e-5
+
+
+def test_without_kernels_the_probabilities_come_back():
+    chances, scan = phantom(FLAT, 3)
+    p = CrfParameters(appearance_weight=0, smoothness_weight=0)
+    assert np.abs(dense_crf(chances, scan, parameters=p).probabilities - chances).max() < 2e-7
+
+
+@pytest.mark.parametrize("extent", [FLAT, THICK])
+def test_no_step_raises_the_free_energy(extent):
+    # A parallel update may swing when the kernels are strong; with these it is known to converge.
+    chances, scan = phantom(extent, 3)
+    chosen = {"appearance_width": 10.0, "intensity_width": 20.0, "appearance_weight": 1.0, "smoothness_weight": 0.5}
+    pairs = pairwise(scan, (1, 1, 1), CrfParameters(**chosen))
+    energies = []
+    for steps in range(8):
+        p = CrfParameters(**chosen, steps=steps)
+        energies.append(free_energy(dense_crf(chances, scan, parameters=p).probabilities, chances, pairs))
+    falls = -np.diff(energies)
+    assert falls[0] > 1
+    assert falls.min() > -1e-3 * abs(energies[0])
