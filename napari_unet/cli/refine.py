@@ -92,7 +92,7 @@ def run(args: Namespace) -> None:
     write_mask(args.output, written)
     if args.save_pipeline:
         write_pipeline(args.save_pipeline, config)
-    report(args.output, written, ran.result, stopped=ran.stopped, as_json=args.json)
+    report(args.output, written, ran.result, config, stopped=ran.stopped, as_json=args.json)
 
 
 def intensities_on(mask: Mask, file: Path | None) -> NDArray[Any] | None:
@@ -124,7 +124,7 @@ def steps_of(args: Namespace) -> RefineConfig:
     return config
 
 
-def report(path: Path, mask: Mask, refined: "Refined", *, stopped: bool, as_json: bool) -> None:
+def report(path: Path, mask: Mask, refined: "Refined", config: RefineConfig, *, stopped: bool, as_json: bool) -> None:
     """Print where the mask lies and what changed."""
     in_mm = mask.unit == "mm"
     added, removed = (refined.added_ml, refined.removed_ml) if in_mm else (refined.added, refined.removed)
@@ -133,7 +133,8 @@ def report(path: Path, mask: Mask, refined: "Refined", *, stopped: bool, as_json
     changes = [(label, names[label], added.get(label, 0), removed.get(label, 0)) for label in refined.changed]
     if as_json:
         rows = [dict(zip(("label", "name", "added", "removed"), change, strict=True)) for change in changes]
-        print_json({"mask": str(path), "unit": unit, "changes": rows, "stopped": stopped})
+        pipeline = config.model_dump(mode="json")
+        print_json({"mask": str(path), "unit": unit, "changes": rows, "stopped": stopped, "pipeline": pipeline})
         return
     print(path)
     for _, name, gained, lost in changes:

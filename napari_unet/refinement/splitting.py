@@ -6,6 +6,7 @@ import cc3d
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.errors import BadInput
@@ -136,7 +137,9 @@ def _flooded(shape: NDArray[np.bool_], neck: float, spacing: Spacing, *, line: b
     deep[pieces[seeds > 0]] = True
     shallow = shape & ~deep[pieces]
     seeds[shallow] = pieces[shallow].astype(np.uint32) + seeds.max()
-    # The background lies higher than all of the shape: it is flooded last, and joins no pieces before.
+    # The background lies higher than all of the shape: it is flooded last, and joins no pieces before. What of it
+    # touches no piece need not be flooded at all.
+    seeds[ndimage.maximum_filter(shape.view(np.uint8), 3) == 0] = seeds.max() + 1
     bodies = sitk.MorphologicalWatershedFromMarkers(
         image, flat_or_solid(seeds), markWatershedLine=line, fullyConnected=True
     )

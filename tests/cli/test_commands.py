@@ -141,7 +141,9 @@ def test_a_pipeline_that_was_saved_gives_the_same_voxels_again(command, nifti, t
     ]
     files = ["--scan", nifti.scan, "--region", nifti.truth]
     assert command("refine", nifti.truth, "-o", first, *files, *options, "--save-pipeline", steps)[0] == 0
-    assert command("refine", nifti.truth, "-o", second, *files, "--pipeline", steps)[0] == 0
+    status, told, _ = command("refine", nifti.truth, "-o", second, *files, "--pipeline", steps, "--json")
+    assert status == 0
+    assert json.loads(told)["pipeline"] == json.loads(steps.read_text())
     found = read_mask(first)
     np.testing.assert_array_equal(read_mask(second).labels, found.labels)
     scan, truth = read_scan(nifti.scan), read_mask(nifti.truth)

@@ -199,7 +199,7 @@ def test_told_to_stop_it_keeps_the_gaps_it_has_filled():
     st.sampled_from([(), (1,)]),
 )
 @settings(max_examples=60, deadline=None)
-def test_paint_never_changes_and_filling_twice_adds_nothing(paint, empty, classes):
+def test_only_unpainted_voxels_between_the_keys_change(paint, empty, classes):
     paint[sorted(empty)] = 0
     config = FillBetweenConfig(classes=classes)
     try:
