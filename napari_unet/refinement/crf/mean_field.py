@@ -27,7 +27,7 @@ from napari_unet.refinement.crf.rows import (
     update_rows,
 )
 
-SLAB_BYTES = 192 * 2**20
+SLAB_BYTES = 128 * 2**20
 """What the float32 arrays of a slab may take."""
 NOTHING = np.empty((0, 0, 0), np.float32)
 NO_CHANNELS = np.empty((0, 0, 0, 0), np.float32)
@@ -118,7 +118,7 @@ class _Slab:
 
 
 class _MeanField:
-    """A mean field's state: that of a volume of a single slab in float32, of a larger one in float16."""
+    """A mean field and what it keeps of all voxels: the filtered channels in 16 bits, and the normalisation."""
 
     def __init__(self, problem: Problem, threads: int, run: Run) -> None:
         self._problem = problem
@@ -129,10 +129,11 @@ class _MeanField:
         self._taps = [_taps(*each) for each in zip(extent, problem.smoothness or (0, 0, 0), strict=True)]
         self._depth = self._slab_depth()
         self._whole: _Slab | None = self._read(0, extent[0]) if self._depth == extent[0] else None
+        self._state = np.empty((self._channels, *extent), np.int16)
+        self._unit = float(np.abs(problem.differences).max()) / 32767 or 1.0
+        self._behind = self._state[:, :0]
         stored = np.float32 if self._whole else np.float16
-        self._state = np.empty((self._channels, *extent), stored)
         self._norm = np.empty(extent if problem.grid else (0, 0, 0), stored)
-        self._behind = np.empty((self._channels, 0, *extent[1:]), np.float32)
         self._bands = list(cuts(extent[1], threads))
 
     def solve(self, result: NDArray[Any] | None) -> Generator[float, None, NDArray[np.uint8]]:
@@ -160,14 +161,8 @@ class _MeanField:
 
     def _slab_depth(self) -> int:
         depth, height, width = self._extent
-        reach = self._taps[0].matrix.shape[1] // 2
-        slice_bytes = 4 * height * width
-        each = slice_bytes * (
-            2 * (self._channels + 1) + 3 * self._channels + 3 + 2 * self._problem.intensities.channels
-        )
-        if depth * each <= SLAB_BYTES:
-            return depth
-        return min(depth, max(1, (SLAB_BYTES - slice_bytes * 3 * reach * self._channels) // each))
+        floats = 2 * (self._channels + 1) + self._channels + 2 + 2 * self._problem.intensities.channels
+        return min(depth, max(1, SLAB_BYTES // (4 * floats * height * width)))
 
     def _slabs(self) -> Iterator[_Slab]:
         if self._whole:
@@ -181,11 +176,18 @@ class _MeanField:
         place = NO_CHANNELS
         if problem.grid:
             place = problem.grid.place(problem.intensities.read(part))
-        chances = _loopable(problem.chances[:, part], np.float32)
-        if problem.chances.dtype == np.uint8:
-            chances *= np.float32(1 / 255)
+        chances = self._chances(part)
         fixed = np.empty((0, 0, 0), np.uint8) if problem.fixed is None else _loopable(problem.fixed[part], np.uint8)
         return _Slab(start, stop, chances, fixed, place)
+
+    def _chances(self, part: slice) -> Floats:
+        given = self._problem.chances[:, part]
+        if given.dtype == np.float32 and given.flags.carray:
+            return given
+        chances = np.empty(given.shape, np.float32)
+        unit = 1 / 255 if given.dtype == np.uint8 else 1.0
+        self._run(np.multiply, [(one, np.float32(unit), out) for one, out in zip(given, chances, strict=True)])
+        return chances
 
     def _each(self, sums: list[Floats]) -> Iterator[tuple[tuple[int, int], Floats]]:
         return zip(self._bands, sums, strict=True)
@@ -217,24 +219,17 @@ class _MeanField:
         if self._problem.smoothness is None:
             return NO_CHANNELS
         along_z, along_y, along_x = self._taps
-        window, ahead = (self._state, 0) if self._whole else self._window(slab, along_z.matrix.shape[1] // 2)
         blurred = np.empty((self._channels, slab.stop - slab.start, *self._extent[1:]), np.float32)
-        given = (window, along_z.matrix[slab.start : slab.stop], along_x.taps, along_y.scale, along_x.scale, blurred)
-        self._run(blur_rows, [(ahead, *b, *given) for b in self._bands])
-        return blurred
-
-    def _window(self, slab: _Slab, reach: int) -> tuple[Floats, int]:
-        """Give the state around a slab; what lies before it has already been overwritten, and was kept."""
-        ahead = self._behind.shape[1] if slab.start else 0
-        window = np.empty(
-            (self._channels, ahead + min(slab.stop + reach, self._extent[0]) - slab.start, *self._extent[1:]),
-            np.float32,
+        given = (self._state, self._unit, along_z.matrix[slab.start : slab.stop], along_x.taps, along_y.scale)
+        self._run(
+            blur_rows, [(slab.start, *b, self._behind, *given, along_x.scale, blurred) for b in self._bands]
         )
-        window[:, :ahead] = self._behind[:, :ahead]
-        window[:, ahead:] = self._state[:, slab.start : slab.stop + reach]
-        done = ahead + slab.stop - slab.start
-        self._behind = window[:, max(0, done - reach) : done].copy()
-        return window, ahead
+        if not self._whole:  # the slices behind the next slab are going to be overwritten
+            reach = along_z.matrix.shape[1] // 2
+            near = self._state[:, max(slab.start, slab.stop - reach) : slab.stop]
+            behind = np.concatenate([self._behind, near], 1)
+            self._behind = behind[:, max(0, behind.shape[1] - reach) :].copy()
+        return blurred
 
     def _update(
         self,
@@ -246,7 +241,6 @@ class _MeanField:
         result: NDArray[Any] | None,
     ) -> None:
         problem, part = self._problem, slice(slab.start, slab.stop)
-        state = self._state if self._whole else np.empty((self._channels, *slab.chances.shape[1:]), np.float32)
         norm = _loopable(self._norm[part], np.float32)
         chosen = np.empty((0, 0, 0), np.uint8) if labels is None else labels[part]
         chances = NO_CHANNELS if labels is None or result is None else np.empty_like(slab.chances)
@@ -254,12 +248,17 @@ class _MeanField:
         given = (slab.chances, slab.fixed, slab.place, norm, axes, messages, blurred)
         weights = (self._taps[1].taps, self._taps[1].scale * np.float32(problem.smoothness_weight), problem.differences)
         self._run(
-            update_rows, [(slab.start, *b, *given, *weights, state, s, chosen, chances) for b, s in self._each(sums)]
+            update_rows, [(slab.start, *b, *given, *weights, self._unit, self._state, s, chosen, chances) for b, s in self._each(sums)]
         )
-        if not self._whole:
-            self._state[:, part] = state
         if chances.size and result is not None:
-            result[:, part] = chances
+            self._run(_store, list(zip(chances, result[:, part], strict=True)))
+
+
+def _store(chances: Floats, out: NDArray[Any]) -> None:
+    """Convert; what float16 holds only with a few bits becomes 0, as its conversion is slow."""
+    if out.dtype == np.float16:
+        chances[chances < np.finfo(np.float16).tiny] = 0
+    np.copyto(out, chances, casting="same_kind")
 
 
 def _loopable(values: NDArray[Any], dtype: type) -> NDArray[Any]:

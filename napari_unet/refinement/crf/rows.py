@@ -5,8 +5,8 @@ its own grid only. Arrays are float32 and contiguous, so that each loop is compi
 
 - ``place`` (intensity channels, z, Y, X): intensities in grid cells.
 - ``norm`` (z, Y, X): sqrt(w1 / D), the appearance kernel's normalisation.
-- ``state``, ``blurred`` (F, z, Y, X): the C - 1 differences between classes that are filtered, see
-  :mod:`~napari_unet.refinement.crf.mean_field`.
+- ``state`` (F, Z, Y, X) int16, in ``unit``, ``blurred`` (F, z, Y, X): the C - 1 differences between classes that are
+  filtered, see :mod:`~napari_unet.refinement.crf.mean_field`.
 - a grid (gz, gy, gx * intensities * lanes): of each point its ``lanes`` values are neighbours: 1 for F = 1, or F
   rounded up to a multiple of 4, so that a point's values are one vector of the processor.
 """
@@ -102,10 +102,12 @@ def normalise_rows(
 
 @compiled
 def blur_rows(
-    ahead: int,
+    first: int,
     top: int,
     bottom: int,
-    window: Floats,
+    behind: NDArray[np.int16],
+    state: NDArray[np.int16],
+    unit: float,
     matrix_z: Floats,
     taps_x: Floats,
     scale_y: Floats,
@@ -114,8 +116,8 @@ def blur_rows(
 ) -> None:
     """Blur along z and x, with the normalisation along these, and half of that along y.
 
-    Slice k of ``blurred`` is made of the slices of ``window`` around k + ``ahead``; row k of ``matrix_z``
-    (z, 2r+1) has their weights, 0 outside the volume.
+    Slice k of ``blurred`` is made of those of the state around ``first`` + k, of which row k of ``matrix_z``
+    (z, 2r+1) has the weights, 0 outside the volume; slices before ``first`` are taken from the end of ``behind``.
     """
     channels, depth, _, width = blurred.shape
     reach_z, reach = matrix_z.shape[1] // 2, len(taps_x) // 2
@@ -129,9 +131,11 @@ def blur_rows(
                 end = min(begin + block, bottom)
                 summed[:] = np.float32(0)
                 for t in range(2 * reach_z + 1):
+                    z = first + k + t - reach_z
                     if matrix_z[k, t] != 0:
-                        rows = window[c, k + ahead + t - reach_z, begin:end].reshape(-1)
-                        _add(rows, matrix_z[k, t], summed[: len(rows)])
+                        source = behind[c, z - first] if z < first else state[c, z]
+                        rows = source[begin:end].reshape(-1)
+                        _add(rows, np.float32(unit) * matrix_z[k, t], summed[: len(rows)])
                 for y in range(begin, end):
                     _multiply(summed[(y - begin) * width : (y - begin + 1) * width], scale_x, inner)
                     _blur_line(line, taps_x, out)
@@ -155,7 +159,8 @@ def update_rows(
     taps_y: Floats,
     scale_y: Floats,
     differences: Floats,
-    state: Floats,
+    unit: float,
+    state: NDArray[np.int16],
     sums: Floats,
     labels: NDArray[np.uint8],
     result: Floats,
@@ -190,10 +195,13 @@ def update_rows(
                 _add_smooth(blurred, k, y, top, bottom, taps_y, scale_y, smooth, scores)
             _softmax(chances, k, y, scores)
             _fix(fixed, k, y, scores)
-            _keep(scores, k, y, differences, state, labels, result)
+            _keep(scores, k, y, labels, result)
+            _combine(scores, differences, message)
+            for c in range(channels):
+                _round(message[c], unit, state[c, first + k, y])
             if sums.size:
                 for c in range(channels):
-                    _multiply(state[c, k, y], norm[k, y], message[c])
+                    _multiply(message[c], norm[k, y], message[c])
                 _add_row(message, index, weight, lanes, axes, y, plane, sum_layer)
         if sums.size:
             _add_layer(sum_layer, axes.z[first + k], axes.beyond_z[first + k], sums)
@@ -232,7 +240,7 @@ def blur_lines(source: Floats, lanes: int, taps: Floats, start: int, stop: int, 
 @compiled
 def _add(source: Floats, factor: float, out: Floats) -> None:
     for i in range(len(out)):
-        out[i] += factor * source[i]
+        out[i] += factor * np.float32(source[i])
 
 
 @compiled
@@ -484,28 +492,32 @@ def _fix(fixed: NDArray[np.uint8], k: int, y: int, chances: Floats) -> None:
 
 
 @compiled
-def _keep(
-    chances: Floats,
-    k: int,
-    y: int,
-    differences: Floats,
-    state: Floats,
-    labels: NDArray[np.uint8],
-    result: Floats,
-) -> None:
-    """Write a row of Q where it is wanted: as the next state, as labels, as such."""
-    classes = len(chances)
-    for c in range(classes - 1):
-        row = state[c, k, y]
-        row[:] = np.float32(0)
-        for other in range(classes):
-            if differences[c, other] != 0:
-                _add(chances[other], differences[c, other], row)
+def _keep(chances: Floats, k: int, y: int, labels: NDArray[np.uint8], result: Floats) -> None:
+    """Write a row of Q where it is wanted: as labels, as such."""
     if labels.size:
         _choose(chances, labels[k, y])
     if result.size:
-        for c in range(classes):
+        for c in range(len(chances)):
             result[c, k, y] = chances[c]
+
+
+@compiled
+def _combine(chances: Floats, differences: Floats, out: Floats) -> None:
+    """Make the channels that are filtered of a row of Q."""
+    for c in range(len(differences)):
+        row = out[c]
+        row[:] = np.float32(0)
+        for other in range(len(chances)):
+            if differences[c, other] != 0:
+                _add(chances[other], differences[c, other], row)
+
+
+@compiled
+def _round(values: Floats, unit: float, out: NDArray[np.int16]) -> None:
+    scale = np.float32(1 / unit)
+    for i in range(len(out)):
+        # A conversion cuts off, so it is done on positive numbers.
+        out[i] = np.int16(np.int32(values[i] * scale + np.float32(32768.5)) - np.int32(32768))
 
 
 @compiled
