@@ -135,6 +135,7 @@ def dense_crf_job(
     fixed: NDArray[np.uint8] | None = None,
     by_slice: bool = False,
     threads: int = 0,
+    device: str = "cpu",
     out: NDArray[Any] | None = None,
     labels_only: bool = False,
 ) -> Generator[float, None, CrfResult]:
@@ -157,6 +158,8 @@ def dense_crf_job(
         Whether slices know nothing of one another; else it is one volume.
     threads
         How many to use; 0 uses all cores.
+    device
+        "cpu", or as PyTorch calls a GPU: "cuda", "cuda:1", "mps".
     out
         Where to put Q, floating point of the shape of ``probabilities``; it may be those themselves. None makes
         a float32 array.
@@ -178,6 +181,8 @@ def dense_crf_job(
     BadInput
         Arrays that do not fit together, probabilities that are none, parameters out of range, or kernels so
         narrow that they cannot be computed.
+    OutOfMemory
+        The volume is too large for the GPU.
     """
     parameters = parameters or CrfParameters()
     _check(probabilities, intensities, spacing, parameters, fixed)
@@ -198,9 +203,20 @@ def dense_crf_job(
     for done, part in enumerate(parts):
         certain = None if fixed is None else fixed[part]
         problem = _problem(probabilities[:, part], intensities[:, part], spacing, parameters, certain)
-        steps = mean_field(problem, threads, None if out is None else out[:, part])
+        steps = _steps(problem, threads, device, None if out is None else out[:, part])
         labels[part] = yield from _scaled(steps, done / len(parts), 1 / len(parts))
     return CrfResult(labels, out)
+
+
+def _steps(
+    problem: Problem, threads: int, device: str, out: NDArray[Any] | None
+) -> Generator[float, None, NDArray[np.uint8]]:
+    if device == "cpu":
+        return mean_field(problem, threads, out)
+    # PyTorch takes seconds to load.
+    from napari_unet.refinement.crf.on_device import mean_field_on
+
+    return mean_field_on(problem, device, out)
 
 
 def _scaled(

@@ -126,7 +126,7 @@ class _MeanField:
         classes, *extent = problem.chances.shape
         self._extent = tuple(extent)
         self._channels = classes - 1
-        self._taps = [_taps(*each) for each in zip(extent, problem.smoothness or (0, 0, 0), strict=True)]
+        self._taps = [smoothing_taps(*each) for each in zip(extent, problem.smoothness or (0, 0, 0), strict=True)]
         self._depth = self._slab_depth()
         self._whole: _Slab | None = self._read(0, extent[0]) if self._depth == extent[0] else None
         self._state = np.empty((self._channels, *extent), np.int16)
@@ -266,7 +266,7 @@ def _loopable(values: NDArray[Any], dtype: type) -> NDArray[Any]:
     return np.require(values, dtype, ["C", "W"])
 
 
-class _Taps(NamedTuple):
+class Taps(NamedTuple):
     """The smoothness kernel along one axis; it is a product over the axes, and so is its normalisation.
 
     Parameters
@@ -283,12 +283,22 @@ class _Taps(NamedTuple):
     scale: Floats
     matrix: Floats
 
+    def scaled(self) -> Floats:
+        """Give the kernel as a whole, (length, length)."""
+        length, reach = len(self.scale), len(self.taps) // 2
+        whole = np.zeros((length, length), np.float32)
+        for shift in range(-reach, reach + 1):
+            rows = np.arange(max(0, -shift), min(length, length - shift))
+            whole[rows, rows + shift] = self.matrix[rows, shift + reach]
+        return whole
 
-def _taps(length: int, variance: float) -> _Taps:
+
+def smoothing_taps(length: int, variance: float) -> Taps:
+    """Make the smoothness kernel along an axis of so many voxels, of a variance in voxels."""
     taps = gaussian(variance, length - 1)
     reach = len(taps) // 2
     around = np.arange(length)[:, None] + np.arange(-reach, reach + 1)
     inside = (around >= 0) & (around < length)
     scale = 1 / np.sqrt((inside * taps).sum(1))
     matrix = np.where(inside, taps * scale[:, None] * scale[np.clip(around, 0, length - 1)], 0)
-    return _Taps(taps, scale.astype(np.float32), matrix.astype(np.float32))
+    return Taps(taps, scale.astype(np.float32), matrix.astype(np.float32))
