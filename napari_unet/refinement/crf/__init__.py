@@ -10,6 +10,6 @@ normalised symmetrically, D^-1/2 K D^-1/2 with D = diag(K 1); as in the authors'
 """
 
 from napari_unet.refinement.crf.dense import CrfParameters, CrfResult, dense_crf, dense_crf_job, probabilities_of
-from napari_unet.refinement.crf.rows import FREE
+from napari_unet.refinement.crf.layout import FREE
 
 __all__ = ["FREE", "CrfParameters", "CrfResult", "dense_crf", "dense_crf_job", "probabilities_of"]

@@ -1,9 +1,12 @@
 """How the loops of this room are compiled."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numba
+from platformdirs import user_cache_dir
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,8 +21,26 @@ def compiled(function: Function) -> Function:
     used: one of its threading layers ends the whole process when two threads enter it at once, and all of them
     keep cores spinning that PyTorch wants.
     """
+    config: Any = numba.config
+    given = config.CACHE_DIR
+    config.CACHE_DIR = given or _FOLDER
     try:
-        decorated: Function = numba.njit(cache=True, nogil=True, fastmath=FAST)(function)
-    except RuntimeError:  # neither the package's folder nor the user's can be written: compile again each time
+        decorated = numba.njit(cache=True, nogil=True, fastmath=FAST)(function)
+    except RuntimeError:  # no folder can be written: compile again in each process
         decorated = numba.njit(nogil=True, fastmath=FAST)(function)
-    return decorated
+    finally:
+        config.CACHE_DIR = given
+    return cast("Function", decorated)
+
+
+def _folder() -> str:
+    """Name a folder for just these sources.
+
+    Numba goes by the date and size of the file a loop is in. Those of an installed file may be the same from one
+    version to the next, and a loop has those of other files built in.
+    """
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return str(Path(user_cache_dir("napari-unet", appauthor=False)) / f"loops-{sha256(sources).hexdigest()[:16]}")
+
+
+_FOLDER = _folder()

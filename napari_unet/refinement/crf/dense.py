@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from napari_unet.errors import BadInput
 from napari_unet.refinement.crf.grid import build_grid
 from napari_unet.refinement.crf.intensities import Intensities
+from napari_unet.refinement.crf.layout import FREE, lanes_of
 from napari_unet.refinement.crf.mean_field import Problem, mean_field
-from napari_unet.refinement.crf.rows import FREE, lanes_of
 
 Widths: TypeAlias = float | tuple[float, float, float]
 """One for all axes, or (z, y, x)."""
@@ -237,17 +237,17 @@ def _problem(
     parameters: CrfParameters,
     fixed: NDArray[np.uint8] | None,
 ) -> Problem:
-    classes, *extent = chances.shape
+    classes, depth, height, columns = chances.shape
     scan = Intensities(intensities)
     grid = None
     if parameters.appearance_weight:
         principal = scan.principal(_each(parameters.intensity_width, scan.channels))
-        width = _each(parameters.appearance_width, 3)
-        grid = build_grid(tuple(extent), spacing, width, principal, lanes_of(classes - 1))
+        width = _along_axes(parameters.appearance_width)
+        grid = build_grid((depth, height, columns), spacing, width, principal, lanes_of(classes - 1))
     smoothness = None
     if parameters.smoothness_weight:
-        widths = _each(parameters.smoothness_width, 3)
-        smoothness = tuple((w / length) ** 2 for w, length in zip(widths, spacing, strict=True))
+        z, y, x = (w / n for w, n in zip(_along_axes(parameters.smoothness_width), spacing, strict=True))
+        smoothness = (z * z, y * y, x * x)
     given = parameters.compatibility
     cost = 1 - np.eye(classes) if given is None else np.asarray(given, np.float64)
     return Problem(
@@ -261,6 +261,10 @@ def _problem(
         differences=(cost[-1] - cost[:-1]).astype(np.float32),
         steps=parameters.steps,
     )
+
+
+def _along_axes(widths: Widths) -> tuple[float, float, float]:
+    return widths if isinstance(widths, tuple) else (widths, widths, widths)
 
 
 def _each(widths: float | tuple[float, ...], count: int) -> tuple[float, ...]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
 from napari_unet.refinement.crf.intensities import Principal
-from napari_unet.refinement.crf.rows import Axes, Floats, blur_grid, blur_lines, mix_channels
+from napari_unet.refinement.crf.layout import Axes, Floats
+from napari_unet.refinement.crf.rows import blur_grid, blur_lines, mix_channels
 
 CELLS = (0.5, 0.75, 1.0, 1.25, 1.65)
 """Sides of a cell, in standard deviations of the kernel, finest first: half is hardly to be told from exact. Cells
@@ -72,8 +73,8 @@ class Grid:
         """Say where intensities (channels, z, Y, X), all of them numbers, lie in the grid: the same shape."""
         channels = len(intensities)
         places = np.empty(intensities.shape, np.float32)
-        given = (each.astype(np.float32) for each in (self.mix, self.origin, self.low))
-        mix_channels(intensities.reshape(channels, -1), *given, places.reshape(channels, -1))
+        mix, origin, low = (each.astype(np.float32) for each in (self.mix, self.origin, self.low))
+        mix_channels(intensities.reshape(channels, -1), mix, origin, low, places.reshape(channels, -1))
         for place, points in zip(places, self.shape[3:], strict=True):
             # Rounding must not carry the outermost voxels out of the grid.
             np.clip(place, 0, points - 1.001, out=place)
@@ -155,7 +156,8 @@ def gaussian(variance: float, reach: int) -> Floats:
     """Sample a Gaussian at whole numbers -r..r, r at most ``reach``; its peak is 1."""
     reach = min(reach, ceil(REACH * variance**0.5))
     distance = np.arange(-reach, reach + 1)
-    return np.exp(-0.5 * distance**2 / max(variance, 1e-12)).astype(np.float32)
+    taps: Floats = np.exp(-0.5 * distance**2 / max(variance, 1e-12)).astype(np.float32)
+    return taps
 
 
 def blur(values: Floats, spare: Floats, grid: Grid, lanes: int, bands: int, run: Run) -> Floats:
@@ -180,17 +182,20 @@ def blur(values: Floats, spare: Floats, grid: Grid, lanes: int, bands: int, run:
         The blurred grid, one of the two.
     """
     shape = values.shape
+    given: Floats
+    out: Floats
     for axis, (points, variance) in enumerate(zip(grid.shape, grid.variances, strict=True)):
         if points == 1:
             continue
         taps = gaussian(variance, points - 1)
         before, after = prod(grid.shape[:axis]), prod(grid.shape[axis + 1 :]) * lanes
         if after >= 64:
-            source, target = values.reshape(before, points, after), spare.reshape(before, points, after)
-            run(blur_grid, [(source, taps, start, stop, target) for start, stop in cuts(after, bands)])
+            lines = (before, points, after)
+            given, out = values.reshape(lines), spare.reshape(lines)
+            run(blur_grid, [(given, taps, *columns, out) for columns in cuts(after, bands)])
         else:
-            source, target = values.reshape(before, -1), spare.reshape(before, -1)
-            run(blur_lines, [(source, after, taps, start, stop, target) for start, stop in cuts(before, bands)])
+            given, out = values.reshape(before, -1), spare.reshape(before, -1)
+            run(blur_lines, [(given, after, taps, *rows, out) for rows in cuts(before, bands)])
         values, spare = spare, values
     return values.reshape(shape)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
-from napari_unet.refinement.crf.rows import Floats, mix_channels
+from napari_unet.refinement.crf.layout import Floats
+from napari_unet.refinement.crf.rows import mix_channels
 
 SAMPLES = 200_000
 """Voxels that principal axes are measured on; a larger scan is sampled evenly."""

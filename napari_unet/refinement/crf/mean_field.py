@@ -17,15 +17,8 @@ from numpy.typing import NDArray
 
 from napari_unet.refinement.crf.grid import Grid, Run, blur, cuts, gaussian
 from napari_unet.refinement.crf.intensities import Intensities
-from napari_unet.refinement.crf.rows import (
-    NO_AXES,
-    Floats,
-    blur_rows,
-    count_rows,
-    lanes_of,
-    normalise_rows,
-    update_rows,
-)
+from napari_unet.refinement.crf.layout import NO_AXES, Floats, lanes_of
+from napari_unet.refinement.crf.rows import blur_rows, count_rows, normalise_rows, update_rows
 
 SLAB_BYTES = 128 * 2**20
 """What the float32 arrays of a slab may take."""
@@ -124,7 +117,7 @@ class _MeanField:
         self._problem = problem
         self._run = run
         classes, *extent = problem.chances.shape
-        self._extent = tuple(extent)
+        self._extent: tuple[int, int, int] = (extent[0], extent[1], extent[2])
         self._channels = classes - 1
         self._taps = [smoothing_taps(*each) for each in zip(extent, problem.smoothness or (0, 0, 0), strict=True)]
         self._depth = self._slab_depth()
@@ -162,7 +155,7 @@ class _MeanField:
     def _slab_depth(self) -> int:
         depth, height, width = self._extent
         floats = 2 * (self._channels + 1) + self._channels + 2 + 2 * self._problem.intensities.channels
-        return min(depth, max(1, SLAB_BYTES // (4 * floats * height * width)))
+        return int(min(depth, max(1, SLAB_BYTES // (4 * floats * height * width))))
 
     def _slabs(self) -> Iterator[_Slab]:
         if self._whole:
@@ -221,9 +214,7 @@ class _MeanField:
         along_z, along_y, along_x = self._taps
         blurred = np.empty((self._channels, slab.stop - slab.start, *self._extent[1:]), np.float32)
         given = (self._state, self._unit, along_z.matrix[slab.start : slab.stop], along_x.taps, along_y.scale)
-        self._run(
-            blur_rows, [(slab.start, *b, self._behind, *given, along_x.scale, blurred) for b in self._bands]
-        )
+        self._run(blur_rows, [(slab.start, *b, self._behind, *given, along_x.scale, blurred) for b in self._bands])
         if not self._whole:  # the slices behind the next slab are going to be overwritten
             reach = along_z.matrix.shape[1] // 2
             near = self._state[:, max(slab.start, slab.stop - reach) : slab.stop]
@@ -248,7 +239,11 @@ class _MeanField:
         given = (slab.chances, slab.fixed, slab.place, norm, axes, messages, blurred)
         weights = (self._taps[1].taps, self._taps[1].scale * np.float32(problem.smoothness_weight), problem.differences)
         self._run(
-            update_rows, [(slab.start, *b, *given, *weights, self._unit, self._state, s, chosen, chances) for b, s in self._each(sums)]
+            update_rows,
+            [
+                (slab.start, *b, *given, *weights, self._unit, self._state, s, chosen, chances)
+                for b, s in self._each(sums)
+            ],
         )
         if chances.size and result is not None:
             self._run(_store, list(zip(chances, result[:, part], strict=True)))

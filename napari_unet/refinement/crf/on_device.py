@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from napari_unet.errors import OutOfMemory
 from napari_unet.refinement.crf.grid import Grid, gaussian
+from napari_unet.refinement.crf.layout import FREE, Floats
 from napari_unet.refinement.crf.mean_field import Problem, smoothing_taps
-from napari_unet.refinement.crf.rows import FREE, Floats
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,8 @@ def _along(values: "torch.Tensor", matrix: "torch.Tensor", axis: int) -> "torch.
     """Multiply by a matrix along an axis."""
     import torch
 
-    return torch.tensordot(values, matrix, ([axis], [1])).movedim(-1, axis)
+    product_: torch.Tensor = torch.tensordot(values, matrix, ([axis], [1]))
+    return product_.movedim(-1, axis)
 
 
 class _Smoothness:
@@ -152,7 +153,7 @@ class _Appearance:
             for n, v in zip(grid.shape, grid.variances, strict=True)
         ]
         ones = torch.ones((1, *extent), device=device)
-        self._norm = 1.0
+        self._norm: torch.Tensor = torch.ones((), device=device)
         self._norm = (problem.appearance_weight / self.message(ones)).sqrt()
 
     def message(self, state: "torch.Tensor") -> "torch.Tensor":

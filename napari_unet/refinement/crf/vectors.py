@@ -5,7 +5,7 @@ vector; here it is told. It makes grids of several channels twice as fast.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 from numba import types
@@ -14,11 +14,10 @@ from numba.extending import intrinsic
 
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, 4)
-Typed = tuple[Any, Callable[..., Any]]
+Typed: TypeAlias = tuple[Any, Callable[..., Any]]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def add_vector(_: Any, array: Any, at: Any, factor: Any, a: Any, b: Any, c: Any, d: Any) -> Typed:
+def _add_vector(_: Any, array: Any, at: Any, factor: Any, a: Any, b: Any, c: Any, d: Any) -> Typed:
     """Do ``array[at:at+4] += factor * (a, b, c, d)``, all of them float32."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
@@ -32,8 +31,7 @@ def add_vector(_: Any, array: Any, at: Any, factor: Any, a: Any, b: Any, c: Any,
     return types.void(array, at, factor, a, b, c, d), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def sum_vectors(_: Any, array: Any, index: Any, weight: Any, x: Any, lanes: Any, block: Any) -> Typed:
+def _sum_vectors(_: Any, array: Any, index: Any, weight: Any, x: Any, lanes: Any, block: Any) -> Typed:
     """Give the four sums over v of ``weight[v, x] * array[index[v, x] * lanes + block + (0, 1, 2, 3)]``."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
@@ -69,3 +67,7 @@ def _pack(builder: Any, values: Sequence[Any]) -> Any:
     for lane, value in enumerate(values):
         vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), lane))
     return vector
+
+
+add_vector: Callable[..., None] = intrinsic(_add_vector)
+sum_vectors: Callable[..., tuple[Any, Any, Any, Any]] = intrinsic(_sum_vectors)
