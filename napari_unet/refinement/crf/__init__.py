@@ -9,7 +9,14 @@ I, Ka_ij = exp(-|p_i - p_j|^2 / 2 ta^2 - |I_i - I_j|^2 / 2 tb^2) and Ks_ij = exp
 normalised symmetrically, D^-1/2 K D^-1/2 with D = diag(K 1); as in the authors' code a voxel's own term is kept.
 """
 
-from napari_unet.refinement.crf.dense import CrfParameters, CrfResult, dense_crf, dense_crf_job, probabilities_of
+from napari_unet.refinement.crf.dense import (
+    CrfParameters,
+    CrfResult,
+    dense_crf,
+    dense_crf_job,
+    probabilities_of,
+    warm_up,
+)
 from napari_unet.refinement.crf.layout import FREE
 
-__all__ = ["FREE", "CrfParameters", "CrfResult", "dense_crf", "dense_crf_job", "probabilities_of"]
+__all__ = ["FREE", "CrfParameters", "CrfResult", "dense_crf", "dense_crf_job", "probabilities_of", "warm_up"]

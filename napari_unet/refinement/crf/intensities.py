@@ -80,7 +80,7 @@ class Intensities:
         for z in range(depth):
             sample = self.read(slice(z, z + 1))[:, 0, ::stride, ::stride].reshape(self.channels, -1)
             samples.append((sample - middle[:, None]) * scale[:, None])
-        mix = np.linalg.eigh(np.cov(np.concatenate(samples, 1), bias=True))[1].T * scale
+        mix = np.ascontiguousarray(np.linalg.eigh(np.cov(np.concatenate(samples, 1), bias=True))[1].T) * scale
         nowhere = np.zeros(self.channels, np.float32)
         low, high = np.full(self.channels, np.inf), np.full(self.channels, -np.inf)
         for z in range(depth):

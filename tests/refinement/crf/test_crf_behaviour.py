@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_unet.errors import BadInput
-from napari_unet.refinement.crf import FREE, CrfParameters, dense_crf, dense_crf_job, probabilities_of
+from napari_unet.refinement.crf import FREE, CrfParameters, dense_crf, dense_crf_job, probabilities_of, rows, warm_up
 from napari_unet.refinement.crf import mean_field as streaming
 
 NARROW = CrfParameters(appearance_width=6.0, intensity_width=20.0, smoothness_width=2.0)
@@ -190,6 +190,16 @@ def test_two_threads_may_solve_at_once(phantom):
     assert len(results) == 4
     for result in results:
         assert np.abs(result.probabilities - truth).max() < 1e-5
+
+
+def test_a_warm_up_leaves_nothing_to_compile(phantom):
+    _, scan, chances = phantom
+    warm_up()
+    loops = [rows.count_rows, rows.normalise_rows, rows.blur_rows, rows.update_rows, rows.blur_grid, rows.blur_lines]
+    before = [len(loop.signatures) for loop in loops]
+    fixed = np.zeros(scan.shape[1:], np.uint8)
+    dense_crf(chances.astype(np.float16), scan.astype(np.int16), fixed=fixed, by_slice=True)
+    assert [len(loop.signatures) for loop in loops] == before == [1] * 6
 
 
 def test_it_runs_where_nothing_can_be_cached(tmp_path):
