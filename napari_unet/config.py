@@ -6,9 +6,9 @@ parameters: they are arguments.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from napari_unet.parameters import Config, parameter, refusal
 from napari_unet.refine_config import (
@@ -33,12 +33,14 @@ __all__ = [
     "BY_SPACING",
     "PRESETS",
     "AugmentConfig",
+    "ClassWeights",
     "Closing",
     "ComputeConfig",
     "Config",
     "Device",
     "FillBetweenConfig",
     "FillHoles",
+    "Flip",
     "Grow",
     "KeepLargest",
     "KeepTouching",
@@ -152,17 +154,27 @@ class NetworkConfig(Config):
         return self
 
 
+class Flip(StrEnum):
+    """Which mirrored pictures are as good as the real one."""
+
+    NONE = "none"
+    SIDEWAYS = "sideways"
+    ALL = "all"
+
+
 class AugmentConfig(Config):
     """How training patches are varied, so that little paint goes a long way."""
 
     rotation: float = parameter(15.0, at_least=0, at_most=180, step=1, unit="degrees")
-    """Largest rotation within the slice plane, to either side."""
+    """Largest rotation within the slice plane, to either side; about all axes in deep 3-D patches of thin slices."""
     scale: float = parameter(0.15, at_least=0, at_most=0.5, step=0.05)
     """Largest enlargement or reduction: 0.15 is 85 % to 115 %."""
-    flip: bool = False
-    """Mirror left and right at random. Off by default: a mirrored body is not a body."""
+    flip: Flip = Flip.NONE
+    """Mirror at random: none, as a mirrored body is no body; sideways; or all, for what has no up and down (cells)."""
     elastic: float = parameter(4.0, at_least=0, at_most=50, step=1, unit="voxels")
     """Strength of smooth random deformation (Simard et al. 2003, doi:10.1109/ICDAR.2003.1227801)."""
+    geometry_share: float = parameter(1.0, at_least=0, at_most=1, step=0.1)
+    """Share of the patches that are turned, scaled and deformed; the others keep their shape."""
     gamma: float = parameter(0.1, at_least=0, at_most=1, step=0.05)
     """Largest change of gamma: 0.1 is 0.9 to 1.1."""
     brightness: float = parameter(0.1, at_least=0, at_most=1, step=0.05, unit="standard deviations")
@@ -171,21 +183,54 @@ class AugmentConfig(Config):
     """Largest stretch of all intensities: 0.1 is 90 % to 110 %."""
     noise: float = parameter(0.05, at_least=0, at_most=1, step=0.01, unit="standard deviations")
     """Largest strength of added Gaussian noise."""
+    intensity_share: float = parameter(1.0, at_least=0, at_most=1, step=0.1)
+    """Share of the patches whose gamma, brightness and contrast are varied and that get noise."""
+    blur: float = parameter(1.0, at_least=0, at_most=10, step=0.5, unit="voxels")
+    """Largest Gaussian blur (its standard deviation), for scans of differing sharpness."""
+    blur_share: float = parameter(0.0, at_least=0, at_most=1, step=0.1)
+    """Share of the patches that are blurred; 0 blurs none."""
+    low_resolution: float = parameter(2.0, at_least=1, at_most=8, step=0.5)
+    """Largest loss of resolution: 2 is as if voxels were up to twice as large."""
+    low_resolution_share: float = parameter(0.0, at_least=0, at_most=1, step=0.1)
+    """Share of the patches that lose resolution; 0 leaves all as they are."""
+
+    @field_validator("flip", mode="before")
+    @classmethod
+    def _was_yes_or_no(cls, value: Any) -> Any:
+        """Read model files from when the only choice was to mirror sideways, or not."""
+        return (Flip.SIDEWAYS if value else Flip.NONE) if isinstance(value, bool) else value
 
 
 class Loss(StrEnum):
-    """What training makes small."""
+    """What training makes small; the papers are named in :mod:`napari_unet.training.losses`."""
 
     DICE_CE = "dice+ce"
     DICE = "dice"
     CE = "ce"
+    GENERALISED_DICE = "generalised-dice"
+    FOCAL = "focal"
+    TVERSKY = "tversky"
+    BCE = "bce"
+    BCE_DICE = "bce+dice"
+    DICE_CLDICE = "dice+cldice"
+
+
+class ClassWeights(StrEnum):
+    """How much a voxel of each class counts."""
+
+    NONE = "none"
+    PAINTED = "painted"
 
 
 class Optimizer(StrEnum):
-    """How weights follow the gradient."""
+    """How weights follow the gradient.
+
+    Adam: doi:10.48550/arXiv.1412.6980. AdamW: doi:10.48550/arXiv.1711.05101. SGD: with Nesterov's momentum.
+    """
 
     ADAM = "adam"
     ADAMW = "adamw"
+    SGD = "sgd"
 
 
 class Schedule(StrEnum):
@@ -194,6 +239,8 @@ class Schedule(StrEnum):
     COSINE = "cosine"
     PLATEAU = "plateau"
     CONSTANT = "constant"
+    ONE_CYCLE = "one-cycle"
+    POLYNOMIAL = "polynomial"
 
 
 class TrainConfig(ComputeConfig):
@@ -214,15 +261,29 @@ class TrainConfig(ComputeConfig):
     batch: int = parameter(2, at_least=1, at_most=256, step=1)
     """Patches a step."""
     loss: Loss = Loss.DICE_CE
-    """Half soft Dice and half cross-entropy, or one of them, over painted voxels only."""
+    """The mistakes that count: of overlap (Dice), single voxels (CE, BCE, focal), or both; clDice for thin vessels."""
+    dice_weight: float = parameter(0.5, at_least=0, at_most=1, step=0.1)
+    """Share of Dice in a loss that is a sum, such as Dice and cross-entropy; the other part has the rest."""
+    focal_gamma: float = parameter(2.0, at_least=0, at_most=10, step=0.5)
+    """For the focal loss: how much less easy voxels count than hard ones; 0 counts all alike."""
+    tversky_alpha: float = parameter(0.3, at_least=0.01, at_most=1, step=0.1)
+    """For the Tversky loss: the cost of voxels that are marked but should not be."""
+    tversky_beta: float = parameter(0.7, at_least=0.01, at_most=1, step=0.1)
+    """For the Tversky loss: the cost of voxels that are missed; more than the other finds more, also falsely."""
+    class_weights: ClassWeights = ClassWeights.NONE
+    """Painted: a voxel of a class with little paint counts up to ten times as much, in CE, BCE and focal loss."""
     optimizer: Optimizer = Optimizer.ADAMW
-    """Adam (doi:10.48550/arXiv.1412.6980) or AdamW (doi:10.48550/arXiv.1711.05101)."""
+    """The rule by which the network is improved: Adam and AdamW find their pace, SGD needs a rate of about 0.01."""
     learning_rate: float = parameter(4e-3, at_least=1e-6, at_most=1.0, step=1e-4)
-    """Size of the first steps."""
+    """How far each improvement goes: too small learns slowly, too large forgets or never settles."""
     weight_decay: float = parameter(1e-2, at_least=0, at_most=1, step=1e-3)
-    """Pull of the weights towards zero (AdamW and Adam)."""
+    """Pull of the weights towards zero, against learning by heart; for Adam and SGD use far less than for AdamW."""
+    gradient_clipping: float = parameter(0.0, at_least=0, at_most=1000, step=1)
+    """Longest single improvement (norm of the gradient), against training that goes astray: try 12; 0 sets no limit."""
+    averaging: float = parameter(0.99, at_least=0, at_most=0.9999, step=0.01)
+    """The model is a running average of the last ones: 0.99 is over some 100 steps; 0 takes the last as it is."""
     schedule: Schedule = Schedule.COSINE
-    """Cosine falls to zero over the time; plateau falls tenfold when validation stops improving."""
+    """How steps become smaller: over the time (cosine, one-cycle, polynomial), when it stalls (plateau), or never."""
     plateau_patience: int = parameter(5, at_least=1, at_most=1000, step=1, unit="rounds")
     """Rounds without improvement before a plateau schedule lowers the learning rate."""
     early_stopping: int = parameter(0, at_least=0, at_most=1000, step=1, unit="rounds")

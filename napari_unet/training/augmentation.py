@@ -1,9 +1,11 @@
 """Patches varied at random, all of a batch in one pass on the device.
 
-Geometry is one sampling grid a patch, within the slice plane and the same for all its slices: along Z the
-spacing is often so coarse that turning or bending a scan would tear it.
+Geometry is one sampling grid a patch. It lies within the slice plane, the same for all slices of the patch, unless
+the window is solid: along Z the spacing is often so coarse that turning or bending a scan would tear it, and a
+patch of few slices has nothing to turn into view.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, radians
 
@@ -12,11 +14,14 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from napari_unet.annotation import IGNORE
-from napari_unet.config import AugmentConfig
+from napari_unet.config import AugmentConfig, Flip
+from napari_unet.training.intensities import varied_intensities
 
 ELASTIC_SPACING = 32
 """Voxels between the nodes of the random deformation."""
-UNCHANGED = AugmentConfig(rotation=0, scale=0, flip=False, elastic=0, gamma=0, brightness=0, contrast=0, noise=0)
+UNCHANGED = AugmentConfig(
+    rotation=0, scale=0, flip=Flip.NONE, elastic=0, gamma=0, brightness=0, contrast=0, noise=0, blur=0, low_resolution=1
+)
 
 
 @dataclass(frozen=True)
@@ -30,19 +35,22 @@ class Windows:
     targets
         (N, Z, Y, X) uint8.
     centres
-        (N, 2) float32: (y, x) of the middle of each patch, in voxels of its window.
-    ratio
-        (N,) float32: spacing along y divided by spacing along x.
+        (N, 3) float32: (z, y, x) of the middle of each patch, in voxels of its window.
+    spacing
+        (N, 3) float32: (z, y, x), in units of x.
+    solid
+        Whether patches are turned, scaled and bent in depth as well. If not, windows have the slices of the patch.
     """
 
     images: Tensor
     targets: Tensor
     centres: Tensor
-    ratio: Tensor
+    spacing: Tensor
+    solid: bool = False
 
 
 def varied(
-    windows: Windows, side: tuple[int, int], config: AugmentConfig, generator: Generator
+    windows: Windows, shape: tuple[int, int, int], config: AugmentConfig, generator: Generator
 ) -> tuple[Tensor, Tensor]:
     """Cut the patches out of their windows, varied.
 
@@ -50,8 +58,8 @@ def varied(
     ----------
     windows
         N of them.
-    side
-        (Y, X) of a patch.
+    shape
+        (Z, Y, X) of a patch.
     config
         How much they may vary; with :data:`UNCHANGED` they are cut out as they are.
     generator
@@ -60,18 +68,24 @@ def varied(
     Returns
     -------
     images, targets
-        (N, channels, Z, *side) float32 and (N, Z, *side) uint8; beyond the edge of a scan the image repeats its
-        last voxels and nothing is known.
+        (N, channels, *shape) float32 and (N, *shape) uint8; beyond the edge of a scan the image repeats its last
+        voxels and nothing is known.
     """
-    images, targets = windows.images, windows.targets
-    grid = _grid(windows, side, config, generator)
-    n, channels, depth = images.shape[:3]
-    # Bicubic, because what is learned from blurred images is not found in sharp ones: thin bones get lost.
-    sampled = F.grid_sample(images.flatten(1, 2), grid, mode="bicubic", padding_mode="border", align_corners=False)
-    images = sampled.reshape(n, channels, depth, *side)
+    images, targets = windows.images, windows.targets.float() + 1
     # One more than the channel, because grid_sample fills with 0 what lies outside.
-    shifted = F.grid_sample(targets.float() + 1, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-    return _intensities(images, config, generator), torch.where(shifted == 0, IGNORE, shifted - 1).to(torch.uint8)
+    if windows.solid:
+        grid = _solid_grid(windows, shape, config, generator)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        targets = F.grid_sample(targets[:, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
+    else:
+        grid = _flat_grid(windows, shape[1:], config, generator)
+        # Bicubic, because what is learned from blurred images is not found in sharp ones: thin bones get lost.
+        sampled = F.grid_sample(images.flatten(1, 2), grid, mode="bicubic", padding_mode="border", align_corners=False)
+        images = sampled.reshape(*images.shape[:3], *shape[1:])
+        targets = F.grid_sample(targets, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    axes = (2, 3, 4) if windows.solid else (3, 4)
+    images = varied_intensities(images, config, generator, axes)
+    return images, torch.where(targets == 0, IGNORE, targets - 1).to(torch.uint8)
 
 
 def _uniform(n: int, largest: float, generator: Generator) -> Tensor:
@@ -79,45 +93,88 @@ def _uniform(n: int, largest: float, generator: Generator) -> Tensor:
     return (torch.rand(n, generator=generator, device=generator.device) * 2 - 1) * largest
 
 
-def _grid(windows: Windows, side: tuple[int, int], config: AugmentConfig, generator: Generator) -> Tensor:
-    """Where each voxel of each patch comes from: (N, *side, 2) in grid_sample's units."""
-    n = len(windows.images)
-    device = generator.device
-    y, x = (torch.arange(s, device=device, dtype=torch.float32) - (s - 1) / 2 for s in side)
-    angle = _uniform(n, radians(config.rotation), generator)
-    scale = 1 + _uniform(n, config.scale, generator)
-    mirror = torch.where(_uniform(n, 1, generator) < 0, -1.0, 1.0) if config.flip else torch.ones(n, device=device)
-    # Turned in physical lengths: rows and columns may be spaced differently.
-    y = y[None, :, None] * windows.ratio[:, None, None]
-    x = x[None, None, :]
-    cos, sin = (f(angle)[:, None, None] for f in (torch.cos, torch.sin))
-    size = scale[:, None, None]
-    from_y = (cos * y - sin * x) * size / windows.ratio[:, None, None] + windows.centres[:, 0, None, None]
-    from_x = (sin * y + cos * x) * size * mirror[:, None, None] + windows.centres[:, 1, None, None]
-    places = torch.stack([from_x, from_y], dim=1)
-    if config.elastic:
-        nodes = [ceil(s / ELASTIC_SPACING) + 2 for s in side]
-        bend = torch.randn(n, 2, *nodes, generator=generator, device=device)
-        bend *= config.elastic * torch.rand(n, 1, 1, 1, generator=generator, device=device)
-        places += F.interpolate(bend, size=side, mode="bicubic", align_corners=True)
-    height, width = windows.images.shape[-2:]
-    lengths = torch.tensor([width, height], device=device).reshape(1, 2, 1, 1)
+def _mirror(n: int, generator: Generator) -> Tensor:
+    """(N,) of 1 and -1."""
+    return torch.where(_uniform(n, 1, generator) < 0, -1.0, 1.0)
+
+
+def _chosen(n: int, config: AugmentConfig, generator: Generator) -> Tensor | float:
+    """(N,) of 1 for the patches whose shape is varied and 0 for the others."""
+    if config.geometry_share == 1:
+        return 1.0
+    return (torch.rand(n, generator=generator, device=generator.device) < config.geometry_share).float()
+
+
+def _bend(
+    n: int, sides: Sequence[int], config: AugmentConfig, chosen: Tensor | float, generator: Generator
+) -> Tensor | float:
+    """(N, axes, *sides) of smooth random shifts, in voxels."""
+    if not config.elastic:
+        return 0.0
+    ones = [1] * (len(sides) + 1)
+    nodes = [ceil(side / ELASTIC_SPACING) + 2 for side in sides]
+    bend = torch.randn(n, len(sides), *nodes, generator=generator, device=generator.device)
+    strength = config.elastic * torch.rand(n, generator=generator, device=generator.device) * chosen
+    return F.interpolate(
+        bend * strength.reshape(n, *ones),
+        size=tuple(sides),
+        mode="bicubic" if len(sides) == 2 else "trilinear",
+        align_corners=True,
+    )
+
+
+def _in_units(places: Tensor, window: Sequence[int]) -> Tensor:
+    """Bring (N, axes, ...) places in voxels, x first, to grid_sample's units and order: (N, ..., axes)."""
+    lengths = torch.tensor(tuple(reversed(window)), device=places.device).reshape(1, -1, *[1] * len(window))
     return ((2 * places + 1) / lengths - 1).movedim(1, -1)
 
 
-def _intensities(images: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """Vary (N, channels, Z, Y, X) intensities, each channel of each patch on its own."""
-    n, channels = images.shape[:2]
+def _flat_grid(windows: Windows, side: tuple[int, int], config: AugmentConfig, generator: Generator) -> Tensor:
+    """Where each voxel of each patch comes from within its slice: (N, *side, 2)."""
+    n = len(windows.images)
+    device = generator.device
+    y, x = (torch.arange(s, device=device, dtype=torch.float32) - (s - 1) / 2 for s in side)
+    chosen = _chosen(n, config, generator)
+    angle = _uniform(n, radians(config.rotation), generator) * chosen
+    scale = 1 + _uniform(n, config.scale, generator) * chosen
+    mirror_x = _mirror(n, generator) if config.flip is not Flip.NONE else torch.ones(n, device=device)
+    mirror_y = _mirror(n, generator) if config.flip is Flip.ALL else torch.ones(n, device=device)
+    # Turned in physical lengths: rows and columns may be spaced differently.
+    ratio = windows.spacing[:, 1, None, None]
+    y = y[None, :, None] * ratio
+    x = x[None, None, :]
+    cos, sin = (f(angle)[:, None, None] for f in (torch.cos, torch.sin))
+    size = scale[:, None, None]
+    from_y = (cos * y - sin * x) * size / ratio * mirror_y[:, None, None] + windows.centres[:, 1, None, None]
+    from_x = (sin * y + cos * x) * size * mirror_x[:, None, None] + windows.centres[:, 2, None, None]
+    places = torch.stack([from_x, from_y], dim=1) + _bend(n, side, config, chosen, generator)
+    return _in_units(places, windows.images.shape[-2:])
 
-    def each(largest: float) -> Tensor:
-        return _uniform(n * channels, largest, generator).reshape(n, channels, 1, 1, 1)
 
-    if config.gamma:
-        low = images.amin((2, 3, 4), keepdim=True)
-        span = (images.amax((2, 3, 4), keepdim=True) - low).clamp_min(1e-6)
-        images = ((images - low) / span).pow(1 + each(config.gamma)) * span + low
-    images = images * (1 + each(config.contrast)) + each(config.brightness)
-    if config.noise:
-        noise = torch.randn(images.shape, generator=generator, device=generator.device)
-        images = images + noise * each(config.noise)
-    return images
+def _solid_grid(windows: Windows, shape: tuple[int, int, int], config: AugmentConfig, generator: Generator) -> Tensor:
+    """Where each voxel of each patch comes from in the volume: (N, *shape, 3)."""
+    n = len(windows.images)
+    device = generator.device
+    chosen = _chosen(n, config, generator)
+    matrix = torch.eye(3, device=device).expand(n, 3, 3)
+    for axes in ((1, 2), (0, 2), (0, 1)):
+        matrix = matrix @ _turn(axes, _uniform(n, radians(config.rotation), generator) * chosen)
+    matrix = matrix * (1 + _uniform(n, config.scale, generator) * chosen)[:, None, None]
+    # Turned in physical lengths, and back to voxels.
+    matrix = matrix * windows.spacing[:, None, :] / windows.spacing[:, :, None]
+    mirrored = {Flip.NONE: (), Flip.SIDEWAYS: (2,), Flip.ALL: (0, 1, 2)}[config.flip]
+    mirror = [_mirror(n, generator) if axis in mirrored else torch.ones(n, device=device) for axis in range(3)]
+    matrix = matrix * torch.stack(mirror, dim=1)[:, :, None]
+    to = [torch.arange(s, device=device, dtype=torch.float32) - (s - 1) / 2 for s in shape]
+    voxels = torch.stack(torch.meshgrid(*to, indexing="ij")).flatten(1)
+    places = (matrix @ voxels + windows.centres[:, :, None]).reshape(n, 3, *shape).flip(1)
+    return _in_units(places + _bend(n, shape, config, chosen, generator), windows.images.shape[-3:])
+
+
+def _turn(axes: tuple[int, int], angle: Tensor) -> Tensor:
+    """(N, 3, 3) rotations by (N,) angles within the plane of two axes."""
+    first, second = axes
+    matrix = torch.eye(3, device=angle.device).repeat(len(angle), 1, 1)
+    matrix[:, first, first] = matrix[:, second, second] = angle.cos()
+    matrix[:, first, second], matrix[:, second, first] = -angle.sin(), angle.sin()
+    return matrix

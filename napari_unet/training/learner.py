@@ -6,32 +6,28 @@ shown and returned. The average is better and steadier: Polyak and Juditsky 1992
 
 from copy import deepcopy
 from dataclasses import dataclass, field
-from math import cos, pi
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_unet.config import Optimizer, Schedule, TrainConfig
+from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
 from napari_unet.networks import Compute, Network, build, channels_last, weights_of
 from napari_unet.normalisation import Normalisation, normalise
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
-from napari_unet.training.losses import loss_of
+from napari_unet.training.losses import Criterion
 from napari_unet.training.material import Material
 from napari_unet.training.metrics import Confusion
+from napari_unet.training.optimisation import clip, learning_rate, optimizer_of
 from napari_unet.training.sampling import PatchSize, Place, Sampler
 
-AVERAGED = 0.99
-"""Share of the averaged weights that a step keeps: an average over some 100 steps."""
 MEASURED_BATCHES = 8
 """Batches of held-out patches a measurement uses at most."""
 STEPS_PER_MEASURED_BATCH = 4
 """Steps between measurements for each batch measured: a batch without gradients costs a third of a step."""
-WARM_UP = 0.05
-"""Share of a cosine schedule in which the learning rate rises."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +71,8 @@ class Learner:
         channels_last(self.network)
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.steps = 0
-        self.optimizer = self._optimizer()
+        self.optimizer = optimizer_of(config, self.network.parameters())
+        self.criterion = Criterion(config, material.labels, material.voxels, compute.device)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, mode="max", patience=config.plateau_patience
         )
@@ -96,11 +93,6 @@ class Learner:
         places = self.held_out.cover(self.size, MEASURED_BATCHES * self.batch)
         return [places[i : i + self.batch] for i in range(0, len(places), self.batch)]
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        config = self.config
-        kind = torch.optim.AdamW if config.optimizer is Optimizer.ADAMW else torch.optim.Adam
-        return kind(self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-
     @property
     def learning_rate(self) -> float:
         """Of the last step."""
@@ -117,12 +109,12 @@ class Learner:
         Parameters
         ----------
         fraction
-            0..1, how far the training is: what the cosine schedule goes by.
+            0..1, how far the training is: what most schedules go by.
         """
-        if self.config.schedule is Schedule.COSINE:
-            warm = min(1.0, (fraction + 0.002) / WARM_UP)
+        rate = learning_rate(self.config, fraction)
+        if rate is not None:
             for group in self.optimizer.param_groups:
-                group["lr"] = self.config.learning_rate * warm * 0.5 * (1 + cos(pi * fraction))
+                group["lr"] = rate
         try:
             return self._step()
         except RuntimeError as error:
@@ -135,11 +127,12 @@ class Learner:
         images, targets = self._patches(windows, learning=True)
         with self.compute.autocast():
             by_scale = zip(self.network.supervision, self._logits(self.network, images), strict=True)
-        loss = torch.stack([weight * loss_of(logits, targets, self.config.loss) for weight, logits in by_scale]).sum()
+        loss = torch.stack([weight * self.criterion(logits, targets) for weight, logits in by_scale]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         if np.isfinite(value):
+            clip(self.network.parameters(), self.optimizer, self.scaler, self.config.gradient_clipping)
             self.scaler.step(self.optimizer)
             self.scaler.update()
             self._follow()
@@ -148,15 +141,14 @@ class Learner:
     def _follow(self) -> None:
         """Let the averaged network follow the one that learns, closely in the first steps."""
         self.steps += 1
-        keep = min(AVERAGED, (1 + self.steps) / (10 + self.steps))
+        keep = min(self.config.averaging, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
             for mean, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
                 if mean.is_floating_point():
                     mean.lerp_(new, 1 - keep)
 
     def _patches(self, windows: Windows, *, learning: bool = False) -> tuple[Tensor, Tensor]:
-        side = (self.size.height, self.size.width)
-        return varied(windows, side, self.config.augment if learning else UNCHANGED, self.random)
+        return varied(windows, self.size.shape, self.config.augment if learning else UNCHANGED, self.random)
 
     @staticmethod
     def _logits(network: Network, images: Tensor) -> list[Tensor]:
@@ -205,7 +197,7 @@ class Learner:
                 images, targets = self._patches(self.held_out.cut(places, self.size))
                 logits = self._logits(self.average, images)[0]
                 confusion.add(logits, targets)
-                losses.append(float(loss_of(logits, targets, self.config.loss)))
+                losses.append(float(self.criterion(logits, targets)))
         dice = confusion.dice()
         if not dice:
             return Score(step, weights, float(np.mean(losses)))

@@ -106,10 +106,9 @@ def gather(
         parts = (targets[number],) if split is None else (split.training[number], split.held_out[number])
         for z in _looked_at(scan, targets[number], config.network.dimensions):
             image = torch.from_numpy(normalise(scan, normalisations[number], z)).to(device)
-            ratio = scan.spacing[1] / scan.spacing[2]
             for part, sources in zip(parts, (learned, held_out), strict=False):
                 if (part[z] != IGNORE).any():
-                    sources.append(Source(image, torch.from_numpy(part[z]).to(device), ratio))
+                    sources.append(Source(image, torch.from_numpy(part[z]).to(device), scan.spacing))
     return Material(
         classes=tuple(BACKGROUND_CLASS if label == 0 else classes_for([label], classes)[0] for label in labels),
         normalisation=normalisations[0],

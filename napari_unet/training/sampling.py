@@ -26,6 +26,10 @@ REMEMBERED = 5_000
 BY_CLASS = 0.5
 """Share of the patches whose class is drawn first, all classes alike; the others follow the paint."""
 
+SOLID_SPACING = 1.5
+"""Patches are turned in depth where no voxel is longer than wide by this factor or more."""
+SOLID_PATCH = 3
+"""And where no patch is wider than deep by more than this factor, as in nnU-Net, doi:10.1038/s41592-020-01008-z."""
 REDRAWN = 20
 """How often another place is drawn instead of one already seen whole."""
 
@@ -40,13 +44,13 @@ class Source:
         (channels, Z, Y, X) float32, normalised, on the device.
     targets
         (Z, Y, X) uint8: the channel of each voxel, or ``IGNORE``, on the device.
-    ratio
-        Spacing along y divided by spacing along x.
+    spacing
+        Of the voxels, (z, y, x), in any unit.
     """
 
     image: Tensor
     targets: Tensor
-    ratio: float
+    spacing: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class PatchSize:
     depth: int
     height: int
     width: int
+
+    @property
+    def shape(self) -> ZYX:
+        """(Z, Y, X) voxels."""
+        return self.depth, self.height, self.width
 
     @classmethod
     def fitting(cls, sources: Sequence[Source], side: int, depth: int, stride: ZYX) -> "PatchSize":
@@ -136,29 +145,37 @@ class Sampler:
 
     def cut(self, places: Sequence[Place], size: PatchSize) -> Windows:
         """Cut the window around each place; patches are moved to lie within their scan where it is large enough."""
-        height, width = (
+        solid = self._solid(size)
+        depth, height, width = (
             min(max(source.targets.shape[axis] for source in self.sources), round(SURROUNDINGS * side))
-            for axis, side in ((1, size.height), (2, size.width))
+            for axis, side in enumerate(size.shape)
         )
+        depth = depth if solid else size.depth
         images, targets, centres = [], [], []
         for number, z, y, x in places:
             source = self.sources[number]
             slices, rows, columns = source.targets.shape
-            first = max(0, min(z - size.depth // 2, slices - size.depth))
+            middle_z, first = _placed(z, size.depth, depth, slices)
             middle_y, top = _placed(y, size.height, height, rows)
             middle_x, left = _placed(x, size.width, width, columns)
-            window = np.s_[first : first + size.depth, top : top + height, left : left + width]
-            missing = (0, max(0, width - columns), 0, max(0, height - rows), 0, max(0, size.depth - slices))
+            window = np.s_[first : first + depth, top : top + height, left : left + width]
+            missing = (0, max(0, width - columns), 0, max(0, height - rows), 0, max(0, depth - slices))
             images.append(F.pad(source.image[(slice(None), *window)][None], missing, mode="replicate")[0])
             targets.append(F.pad(source.targets[window], missing, value=IGNORE))
-            centres.append((middle_y - top, middle_x - left))
+            centres.append((middle_z - first, middle_y - top, middle_x - left))
         device = images[0].device
         return Windows(
             torch.stack(images),
             torch.stack(targets),
             torch.tensor(centres, device=device),
-            torch.tensor([self.sources[place[0]].ratio for place in places], device=device),
+            torch.tensor([_in_columns(self.sources[place[0]].spacing) for place in places], device=device),
+            solid,
         )
+
+    def _solid(self, size: PatchSize) -> bool:
+        """Whether patches can be turned in depth: voxels and patches are alike in all directions."""
+        cubes = all(max(source.spacing) < SOLID_SPACING * min(source.spacing) for source in self.sources)
+        return cubes and size.depth > 1 and max(size.shape) <= SOLID_PATCH * size.depth
 
     def cover(self, size: PatchSize, most: int) -> list[Place]:
         """Places whose patches together see all known voxels, ``most`` of them spread evenly where there are more."""
@@ -173,4 +190,11 @@ def _placed(voxel: int, patch: int, window: int, length: int) -> tuple[float, in
     """Middle of a patch near a voxel, and where its window begins, along an axis of ``length`` voxels."""
     first = max(0, min(voxel - patch // 2, length - patch))
     middle = first + (patch - 1) / 2
+    if window == patch:
+        return middle, first
     return middle, max(0, min(round(middle - window / 2), length - window))
+
+
+def _in_columns(spacing: tuple[float, float, float]) -> tuple[float, ...]:
+    """Give a spacing, (z, y, x), in units of x."""
+    return tuple(length / spacing[2] for length in spacing)

@@ -118,8 +118,8 @@ def test_a_change_is_told_once_and_setting_is_not(make_form, qtbot):
     assert told == []
     form.findChild(QComboBox, "unpainted").setCurrentIndex(1)
     assert told == [PRESETS["paper"].train.model_copy(update={"unpainted": "painted-slices"})]
-    form.findChild(QCheckBox, "flip").click()
-    assert [config.augment.flip for config in told] == [False, True]
+    form.findChild(QComboBox, "flip").setCurrentIndex(1)
+    assert [config.augment.flip for config in told] == ["none", "sideways"]
 
 
 def test_a_typed_number_is_told_when_it_is_finished(make_form, qtbot):
@@ -257,7 +257,7 @@ def test_excluded_parameters_have_no_control_and_keep_their_values(make_form):
     assert form.findChild(ConfigForm, "augment") is None
     form.findChild(QSpinBox, "batch").setValue(2)
     assert form.value() == config.model_copy(update={"batch": 2})
-    other = config.model_copy(update={"time_limit": 9.0, "augment": AugmentConfig(flip=True)})
+    other = config.model_copy(update={"time_limit": 9.0, "augment": AugmentConfig(flip="sideways")})
     form.set_value(other)
     assert form.value() == other
 
@@ -284,7 +284,7 @@ def test_choices_are_in_words(make_form):
 
 def test_it_fits_a_narrow_dock(make_form, qtbot):
     form = make_form(TrainConfig())
-    form.resize(310, 1200)
+    form.resize(310, form.heightForWidth(310))
     form.show()
     qtbot.waitExposed(form)
     assert form.minimumSizeHint().width() <= 310

@@ -15,7 +15,7 @@ def source(shape: tuple[int, int, int], **at: int) -> Source:
     for place, channel in at.items():
         targets[tuple(int(i) for i in place[1:].split("_"))] = channel
     image = torch.arange(targets.numel(), dtype=torch.float32).reshape(1, *shape)
-    return Source(image, targets, 1.0)
+    return Source(image, targets, (3.0, 1.0, 1.0))
 
 
 def sampler(*sources: Source, classes: int = 2) -> Sampler:
@@ -26,7 +26,7 @@ def test_a_class_of_one_voxel_is_seen():
     drawn = sampler(source((1, 200, 200), p0_150_20=1))
     size = PatchSize.fitting(drawn.sources, 64, 1, (1, 16, 16))
     windows = drawn.cut(drawn.draw(40, size), size)
-    _, targets = varied(windows, (size.height, size.width), UNCHANGED, torch.Generator())
+    _, targets = varied(windows, size.shape, UNCHANGED, torch.Generator())
     assert 10 <= (targets == 1).flatten(1).any(1).sum() <= 30
 
 
@@ -41,7 +41,7 @@ def test_scans_of_several_sizes_share_a_batch():
     drawn = sampler(source((1, 20, 90)), source((3, 60, 10)))
     size = PatchSize.fitting(drawn.sources, 64, 4, (8, 8, 8))
     windows = drawn.cut([(0, 0, 3, 80), (1, 2, 50, 5)], size)
-    images, targets = varied(windows, (size.height, size.width), UNCHANGED, torch.Generator())
+    images, targets = varied(windows, size.shape, UNCHANGED, torch.Generator())
     assert images.shape == (2, 1, 3, 64, 64)
     assert (targets[0, 0, :20] == 0).all()
     assert (targets[0, 0, 20:] == IGNORE).all()
@@ -54,7 +54,7 @@ def test_patches_are_cut_from_voxel_to_voxel():
     drawn = sampler(source((1, 100, 100)))
     size = PatchSize(1, 32, 32)
     windows = drawn.cut([(0, 0, 50, 60)], size)
-    images, _ = varied(windows, (32, 32), UNCHANGED, torch.Generator())
+    images, _ = varied(windows, size.shape, UNCHANGED, torch.Generator())
     assert torch.allclose(images[0, 0], drawn.sources[0].image[0, :, 34:66, 44:76], atol=0.05)
 
 
@@ -63,7 +63,7 @@ def test_cover_sees_every_known_voxel():
     drawn = sampler(given)
     size = PatchSize(2, 16, 32)
     windows = drawn.cut(drawn.cover(size, most=1000), size)
-    _, targets = varied(windows, (16, 32), UNCHANGED, torch.Generator())
+    _, targets = varied(windows, size.shape, UNCHANGED, torch.Generator())
     assert (targets == 0).sum() >= 50 * 70
     assert (targets == 1).sum() == 1
     assert len(drawn.cover(size, most=5)) == 5
