@@ -1,6 +1,6 @@
-"""The ways of getting a mask that are compared. Each learns from paint and gives a (Z, Y, X) uint8 mask.
+"""The ways of getting masks that are compared. Each learns from the paint of a task and predicts its scored scans.
 
-Time limits are CPU seconds of one thread.
+Time limits are CPU seconds of one thread, from the paint to the trained model.
 """
 
 from time import process_time
@@ -12,6 +12,7 @@ from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import RandomForestClassifier
 
 import napari_unet as nu
+from benchmarks.quality.sets import Labels, Task
 from napari_unet.annotation import BACKGROUND
 from napari_unet.config import ComputeConfig, Loss, Optimizer, Precision, Schedule
 from napari_unet.normalisation import measure, normalise
@@ -20,15 +21,17 @@ from napari_unet.training.augmentation import UNCHANGED
 
 TREES = 100
 LARGEST_SIGMA = 16
+MOST_SAMPLES = 100_000
+"""Painted voxels that the forest learns from at most, drawn at random."""
 
 
-def fast_preset(scan: nu.Scan, paint: NDArray[np.uint8], seconds: float, seed: int) -> NDArray[np.uint8]:
+def fast_preset(task: Task, seconds: float, seed: int) -> list[Labels]:
     """Train with this program's defaults; only the time is set."""
     config = nu.PRESETS["fast"].train.model_copy(update={"threads": 1, "time_limit": seconds, "seed": seed})
-    return _unet(scan, paint, config)
+    return unet(task, config)
 
 
-def plain_unet(scan: nu.Scan, paint: NDArray[np.uint8], seconds: float, seed: int) -> NDArray[np.uint8]:
+def plain_unet(task: Task, seconds: float, seed: int) -> list[Labels]:
     """Train the same network as a tutorial does: Adam at 1e-3, cross-entropy, fp32, no augmentation."""
     config = nu.TrainConfig(
         precision=Precision.FP32,
@@ -43,26 +46,43 @@ def plain_unet(scan: nu.Scan, paint: NDArray[np.uint8], seconds: float, seed: in
         augment=UNCHANGED,
         seed=seed,
     )
-    return _unet(scan, paint, config)
+    return unet(task, config)
 
 
-def _unet(scan: nu.Scan, paint: NDArray[np.uint8], config: nu.TrainConfig) -> NDArray[np.uint8]:
+def unet(task: Task, config: nu.TrainConfig) -> list[Labels]:
+    """Train and predict with this program."""
+    paints = [scan.unfold(paint) for scan, paint in zip(task.scans, task.paints, strict=True)]
     with patch.object(loop, "perf_counter", process_time):  # a busy machine then changes the wait, not the result
-        model = nu.train(scan, paint, config)
-    labels: NDArray[np.uint8] = nu.predict(model, scan, nu.PredictConfig(threads=1)).labels
-    return labels
+        model = nu.train(list(task.scans), paints, config)
+    predict = nu.PredictConfig(threads=1)
+    return [nu.predict(model, one.scan, predict).labels.reshape(one.truth.shape) for one in task.scored]
 
 
-def pixel_forest(scan: nu.Scan, paint: NDArray[np.uint8], seconds: float, seed: int) -> NDArray[np.uint8]:
+def pixel_forest(task: Task, seconds: float, seed: int) -> list[Labels]:
     """Fit a random forest to multi-scale intensity, edge and texture features of single slices; takes what it takes."""
     del seconds
-    images = normalise(scan, measure(scan))[0]
-    features = np.stack([multiscale_basic_features(z, sigma_max=LARGEST_SIGMA, workers=1) for z in images])
-    known = paint > 0
-    forest = RandomForestClassifier(TREES, max_samples=0.5, random_state=seed)
-    forest.fit(features[known], paint[known])
-    found = forest.predict(features.reshape(-1, features.shape[-1])).reshape(paint.shape)
-    return np.where(found == BACKGROUND, 0, found).astype(np.uint8)
+    samples, labels = [], []
+    for scan, paint in zip(task.scans, task.paints, strict=True):
+        slices = [z for z in range(len(paint)) if (paint[z] > 0).any()]
+        samples += [features[paint[z] > 0] for z, features in zip(slices, _features(scan, slices), strict=True)]
+        labels += [paint[z][paint[z] > 0] for z in slices]
+    x, y = np.concatenate(samples), np.concatenate(labels)
+    chosen = np.random.default_rng(seed).permutation(len(y))[:MOST_SAMPLES]
+    forest = RandomForestClassifier(TREES, max_samples=0.5, random_state=seed).fit(x[chosen], y[chosen])
+    masks = []
+    for one in task.scored:
+        found = [forest.predict(f.reshape(-1, f.shape[-1])) for f in _features(one.scan, range(len(one.truth)))]
+        mask = np.stack(found).reshape(one.truth.shape)
+        masks.append(np.where(mask == BACKGROUND, 0, mask).astype(np.uint8))
+    return masks
+
+
+def _features(scan: nu.Scan, slices: list[int] | range) -> list[NDArray[np.float32]]:
+    by = measure(scan)
+    return [
+        multiscale_basic_features(normalise(scan, by, z), sigma_max=LARGEST_SIGMA, workers=1, channel_axis=0)
+        for z in slices
+    ]
 
 
 def warm_up() -> None:
