@@ -111,9 +111,15 @@ def dense_crf(
     intensities: NDArray[Any],
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     parameters: CrfParameters | None = None,
-    **options: Any,
+    *,
+    fixed: NDArray[np.uint8] | None = None,
+    by_slice: bool = False,
+    threads: int = 0,
+    device: str = "cpu",
+    out: NDArray[Any] | None = None,
+    labels_only: bool = False,
 ) -> CrfResult:
-    """Refine probabilities by a dense CRF and wait for it; see :func:`dense_crf_job` for what may be given.
+    """Refine probabilities by a dense CRF and wait for it; :func:`dense_crf_job` says what the arguments are.
 
     Examples
     --------
@@ -126,7 +132,18 @@ def dense_crf(
     >>> int(dense_crf(probabilities_of(said, 2), scan).labels[0, 4, 4])
     0
     """
-    job = dense_crf_job(probabilities, intensities, spacing, parameters, **options)
+    job = dense_crf_job(
+        probabilities,
+        intensities,
+        spacing,
+        parameters,
+        fixed=fixed,
+        by_slice=by_slice,
+        threads=threads,
+        device=device,
+        out=out,
+        labels_only=labels_only,
+    )
     while True:
         try:
             next(job)

@@ -61,7 +61,8 @@ class Intensities:
 
     def read(self, slices: slice) -> Floats:
         """Give some slices as finite numbers: (channels, z, Y, X) float32; it may be the scan's own memory."""
-        values: Floats = np.require(self._values[:, slices], np.float32, ["C", "W"])
+        with np.errstate(over="ignore"):
+            values: Floats = np.require(self._values[:, slices], np.float32, ["C", "W"])
         if not self._all_numbers:
             values = values.copy()
             for channel, (low, high, _) in zip(values, self._ranges, strict=True):
@@ -95,14 +96,16 @@ class Intensities:
         """Find the smallest and largest number of a channel, and whether all of it is numbers."""
         low, high, whole = np.inf, -np.inf, True
         for values in channel:
-            smallest, largest = float(values.min()), float(values.max())
-            if not np.isfinite(largest - smallest):
-                whole = False
-                numbers = values[np.isfinite(values)].astype(np.float32)
-                if not numbers.size:
-                    continue
-                smallest, largest = float(numbers.min()), float(numbers.max())
-            low, high = min(low, smallest), max(high, largest)
+            with np.errstate(over="ignore"):  # what is too large for float32 is as good as infinite
+                smallest, largest = np.float32(values.min()), np.float32(values.max())
+                if not np.isfinite(largest - smallest):
+                    whole = False
+                    numbers = values.astype(np.float32)
+                    numbers = numbers[np.isfinite(numbers)]
+                    if not numbers.size:
+                        continue
+                    smallest, largest = numbers.min(), numbers.max()
+            low, high = min(low, float(smallest)), max(high, float(largest))
         if low > high:
             raise BadInput("a channel of the scan holds no numbers, only NaN: the CRF needs another scan.")
         return low, high, whole

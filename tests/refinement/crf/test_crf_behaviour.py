@@ -159,6 +159,8 @@ def test_voxels_without_a_number_count_as_dark_or_bright(phantom):
     broken[0, 4, 4:9, 4:9], mended[0, 4, 4:9, 4:9] = -np.inf, scan.min()
     one, other = (dense_crf(chances, each, parameters=NARROW).probabilities for each in (broken, mended))
     np.testing.assert_array_equal(one, other)
+    huge = np.where(np.isinf(broken), np.copysign(1e300, broken.astype(np.float64)), broken)
+    np.testing.assert_array_equal(dense_crf(chances, huge, parameters=NARROW).probabilities, other)
 
 
 def test_progress_rises_to_one_and_closing_ends_it(phantom):
