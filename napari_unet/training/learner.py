@@ -6,6 +6,7 @@ shown and returned. The average is better and steadier: Polyak and Juditsky 1992
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from math import isfinite, nan
 
 import numpy as np
 import torch
@@ -106,6 +107,8 @@ class Learner:
     def step(self, fraction: float) -> float | None:
         """Learn from one batch; give its loss, or None when memory ran out (see :meth:`shrink`).
 
+        A loss or a gradient that is not finite leaves the weights as they are, and a loss that is not finite is given.
+
         Parameters
         ----------
         fraction
@@ -131,11 +134,15 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
-        if np.isfinite(value):
-            clip(self.network.parameters(), self.optimizer, self.scaler, self.config.gradient_clipping)
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            self._follow()
+        if not isfinite(value):
+            return value
+        self.scaler.unscale_(self.optimizer)
+        norm = clip(self.network.parameters(), self.config.gradient_clipping)
+        if not isfinite(norm) and not self.scaler.is_enabled():  # which leaves such a step out, and goes on
+            return nan
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self._follow()
         return value
 
     def _follow(self) -> None:

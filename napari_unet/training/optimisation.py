@@ -58,13 +58,18 @@ def _between(first: float, last: float, way: float) -> float:
     return last + (first - last) * 0.5 * (1 + cos(pi * way))
 
 
-def clip(
-    parameters: Iterable[Parameter], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, longest: float
-) -> None:
+def clip(parameters: Iterable[Parameter], longest: float) -> float:
     """Shorten a gradient whose norm over all parameters exceeds ``longest``; 0 leaves it as it is.
 
     Pascanu, Mikolov and Bengio 2013, doi:10.48550/arXiv.1211.5063. nnU-Net has 12.
+
+    Returns
+    -------
+    float
+        The norm as it was: not finite when the gradient is of no use.
     """
+    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
     if longest:
-        scaler.unscale_(optimizer)  # fp16 gradients come multiplied
-        torch.nn.utils.clip_grad_norm_(parameters, longest)
+        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm)
+    return float(norm)
