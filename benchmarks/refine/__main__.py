@@ -8,7 +8,7 @@ Accuracy is the mean of KL(exact || each) on three small crops of the same pictu
 pair. The pictures are scikit-image's camera (grey) and immunohistochemistry (RGB), 512 x 512, and a phantom of
 64 x 128 x 128, or with --data the first NIfTI or NRRD scan in that folder which is as large.
 
-pydensecrf2 is built on first use, into .venv-peers; this takes a C++ compiler and a minute.
+pydensecrf2 1.1 is built on first use, into .venv-peers; this takes a C++ compiler and a minute.
 """
 
 import argparse
@@ -168,7 +168,7 @@ class Peer:
         if not (PEERS / "installed").exists():
             print("building pydensecrf2 ...")
             subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "-qq", "numpy", "pydensecrf2"], check=True)
+            subprocess.run([str(python), "-m", "pip", "install", "-qq", "numpy", "pydensecrf2==1.1"], check=True)
             (PEERS / "installed").touch()
         self._folder = folder
         self._process = subprocess.Popen(
@@ -235,7 +235,10 @@ def machine() -> str:
         names = [line.split(":")[1].strip() for line in about.read_text().splitlines() if line.startswith("model name")]
         name = names[0] if names else name
     versions = ", ".join(f"{package} {version(package)}" for package in ("numba", "numpy", "scikit-image"))
-    return f"{name}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; pydensecrf2 1.1"
+    return (
+        f"{name}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}. Load average during the run "
+        f"{os.getloadavg()[0]:.1f}; above 2, other work held back what takes two threads."
+    )
 
 
 def main() -> None:
@@ -264,7 +267,7 @@ def main() -> None:
             "Made by `python -m benchmarks.refine --write`; what is compared is told there.",
             "",
         ]
-        lines += [machine() + ".", "", *head, *rows, ""]
+        lines += [machine(), "", *head, *rows, ""]
         (HERE / "RESULTS.md").write_text("\n".join(lines))
 
 
