@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_unet.events import Job
     from napari_unet.model_file import Model
 
-__all__ = ["train", "train_job"]
+__all__ = ["preview_patches", "train", "train_job"]
 
 
 def train_job(
@@ -35,6 +35,44 @@ def train_job(
     from napari_unet.training import loop
 
     return loop.train_job(scans, paints, config, classes=classes, preview=preview, look_at=look_at)
+
+
+def preview_patches(
+    scans: Sequence[Scan],
+    paints: Sequence[NDArray[np.uint8]],
+    config: TrainConfig = TrainConfig(),
+    count: int = 8,
+    seed: int = 0,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Give patches as the network would see them: drawn, varied and held out from as in a training.
+
+    Parameters
+    ----------
+    scans, paints, config
+        As in :func:`train_job`.
+    count
+        How many patches.
+    seed
+        The same seed gives the same patches.
+
+    Returns
+    -------
+    images
+        (count, channels, Y, X) float32, normalised: the mean of the scan is 0 and its standard deviation 1. Of a
+        patch of several slices it is the one with the most paint.
+    paint
+        (count, Y, X) uint8, what is learned from, as in a paint layer: 0 unknown, 1..254 classes, 255 background.
+
+    Raises
+    ------
+    NothingPainted
+        There is too little paint to learn from.
+    BadInput
+        A scan or its paint cannot be used.
+    """
+    from napari_unet.training import preview
+
+    return preview.preview_patches(scans, paints, config, count, seed)
 
 
 def train(

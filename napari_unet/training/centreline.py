@@ -3,7 +3,8 @@
 clDice, Shit et al. 2021, doi:10.1109/CVPR46437.2021.01629, with its soft skeleton.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_unet.annotation import IGNORE
 
-THICKEST = 10
+THICKEST = 5
 """Half the width, in voxels, of the widest structure that is thinned to its centreline; the paper has 5 to 25."""
 SMOOTH = 1.0
 """Voxels added to both sides of each quotient."""
@@ -49,24 +50,36 @@ def centreline_dice(logits: Tensor, targets: Tensor, foreground: Sequence[int]) 
 
 def soft_skeleton(shapes: Tensor) -> Tensor:
     """Thin shapes, (N, C, Z, Y, X) of 0..1, to their centrelines: what each opening takes away as they are eroded."""
-    skeleton = F.relu(shapes - _opened(shapes))
-    for _ in range(THICKEST):
-        shapes = _eroded(shapes)
-        more = F.relu(shapes - _opened(shapes))
+    skeleton = torch.zeros_like(shapes)
+    for _ in range(THICKEST + 1):
+        eroded = _eroded(shapes)
+        more = F.relu(shapes - _dilated(eroded))
         skeleton = skeleton + F.relu(more - skeleton * more)
+        shapes = eroded
     return skeleton
 
 
 def _eroded(shapes: Tensor) -> Tensor:
-    """Take the least of the neighbours along each axis; along Z there are none within a single slice."""
-    sides = [(3, 1, 1), (1, 3, 1), (1, 1, 3)]
-    least = [
-        -F.max_pool3d(-shapes, side, stride=1, padding=[length // 2 for length in side])
-        for side in (sides[1:] if shapes.shape[2] == 1 else sides)
-    ]
-    return torch.stack(least).amin(0)
+    """Take the least of a voxel and its neighbours along each axis."""
+    along = [_neighbours(shapes, axis, torch.minimum) for axis in _long_axes(shapes)]
+    return reduce(torch.minimum, along)
 
 
-def _opened(shapes: Tensor) -> Tensor:
-    side = (1 if shapes.shape[2] == 1 else 3, 3, 3)
-    return F.max_pool3d(_eroded(shapes), side, stride=1, padding=[length // 2 for length in side])
+def _dilated(shapes: Tensor) -> Tensor:
+    """Take the largest of a voxel and all around it, also across corners."""
+    for axis in _long_axes(shapes):
+        shapes = _neighbours(shapes, axis, torch.maximum)
+    return shapes
+
+
+def _long_axes(shapes: Tensor) -> list[int]:
+    """Z, Y and X, without those of one voxel: a single slice has no neighbours along Z."""
+    return [axis for axis in (2, 3, 4) if shapes.shape[axis] > 1]
+
+
+def _neighbours(shapes: Tensor, axis: int, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Combine each voxel with the one before and the one behind it; far faster than pooling on a processor."""
+    length = shapes.shape[axis]
+    pairs = of(shapes.narrow(axis, 0, length - 1), shapes.narrow(axis, 1, length - 1))
+    inside = of(pairs.narrow(axis, 0, length - 2), pairs.narrow(axis, 1, length - 2))
+    return torch.cat([pairs.narrow(axis, 0, 1), inside, pairs.narrow(axis, length - 2, 1)], axis)
