@@ -9,6 +9,7 @@ from napari_unet.config import (
     AugmentConfig,
     Closing,
     FillHoles,
+    Flip,
     KeepLargest,
     NetworkConfig,
     Opening,
@@ -57,6 +58,13 @@ def test_every_number_has_a_range_that_is_kept(config, name):
     for outside in (least - 1, most + 1, float("nan")):
         with pytest.raises(ValidationError):
             config(**{name: outside})
+
+
+@pytest.mark.parametrize(("before", "now"), [(True, Flip.SIDEWAYS), (False, Flip.NONE)])
+def test_flips_from_when_they_were_a_yes_or_no_are_read(before, now):
+    old = TrainConfig().model_dump(mode="json")
+    old["augment"]["flip"] = before
+    assert TrainConfig.model_validate(old).augment.flip is now
 
 
 def test_steps_are_told_apart_by_their_kind():
