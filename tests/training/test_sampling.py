@@ -1,5 +1,7 @@
 """Patches show every class and lie within their scan."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,28 @@ def test_smaller_patches_have_an_end():
         sizes.append((size.height, size.width))
         size = size.smaller((1, 16, 16))
     assert sizes == [(256, 96), (128, 48), (64, 32), (32, 32)]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "size", "solid"),
+    [
+        ((1.0, 1.0, 1.0), PatchSize(16, 32, 32), True),
+        ((1.4, 1.0, 1.0), PatchSize(16, 48, 32), True),
+        ((1.6, 1.0, 1.0), PatchSize(16, 32, 32), False),
+        ((1.0, 1.0, 1.0), PatchSize(16, 64, 32), False),
+        ((1.0, 1.0, 1.0), PatchSize(1, 2, 2), False),
+    ],
+)
+def test_patches_are_turned_in_depth_where_voxels_and_patch_are_alike_in_all_directions(
+    spacing: tuple[float, float, float], size: PatchSize, solid: bool
+):
+    given = replace(source((40, 80, 80)), spacing=spacing)
+    windows = sampler(given).cut([(0, 20, 40, 40), (0, 0, 0, 79)], size)
+    assert windows.solid == solid
+    assert windows.images.shape[2] == (24 if solid else size.depth)
+    assert windows.spacing[0].tolist() == pytest.approx(spacing)
+    images, targets = varied(windows, size.shape, UNCHANGED, torch.Generator())
+    assert images.shape[2:] == targets.shape[1:] == size.shape
+    # The second place is the first voxel of the scan's last column: the patch is moved to lie within.
+    corner = given.image[:, : size.depth, : size.height, -size.width :]
+    assert torch.allclose(images[1], corner, atol=0.5)
