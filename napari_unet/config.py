@@ -13,6 +13,7 @@ from pydantic import field_validator, model_validator
 from napari_unet.parameters import Config, parameter, refusal
 from napari_unet.refine_config import (
     Closing,
+    DenseCRF,
     FillBetweenConfig,
     FillHoles,
     Grow,
@@ -37,6 +38,7 @@ __all__ = [
     "Closing",
     "ComputeConfig",
     "Config",
+    "DenseCRF",
     "Device",
     "FillBetweenConfig",
     "FillHoles",
@@ -128,6 +130,8 @@ class NetworkConfig(Config):
     """Features at full resolution; each of the depth levels below has twice as many."""
     depth: int = parameter(4, at_least=1, at_most=6, step=1)
     """How many times the image is halved on the way down."""
+    context: int = parameter(0, at_least=0, at_most=8, step=1, unit="slices")
+    """For 2: how many neighbours to either side a slice is seen with, as further channels (2.5-D)."""
     flat_levels: int = parameter(BY_SPACING, at_least=BY_SPACING, at_most=6, step=1)
     """For 3: how many of the first halvings leave thick slices apart; -1 goes by the spacing of the scan."""
     normalisation: Normaliser = Normaliser.BATCH
@@ -149,6 +153,8 @@ class NetworkConfig(Config):
     def _makes_sense(self) -> "NetworkConfig":
         if self.depth < 2 and self.architecture == "attention-unet":
             raise ValueError("an Attention U-Net of depth 1 has no gates: set depth to 2 or more, or take the U-Net")
+        if self.dimensions == 3 and self.context:
+            raise ValueError("a 3-D network sees its neighbour slices anyway: set context to 0, or dimensions to 2")
         if self.depth < 2 and self.deep_supervision:
             raise ValueError("a network of depth 1 has no coarser levels to supervise: set depth to 2 or more")
         return self

@@ -89,6 +89,16 @@ def normalise(scan: Scan, by: tuple[Normalisation, ...], z: slice | int = slice(
     return np.stack([by[c].apply(np.asarray(scan.array[c, z])) for c in range(scan.channels)])
 
 
+def with_neighbours(scan: Scan, by: tuple[Normalisation, ...], z: slice, reach: int) -> NDArray[np.float32]:
+    """Normalise what a network sees to tell slices ``z`` of a scan.
+
+    Without ``reach`` these slices, (C, len(z), Y, X) float32; with it a single slice and as many to either side of
+    it, below first, all as channels of one: (C * (2 * reach + 1), 1, Y, X).
+    """
+    seen = [slice(n, n + 1) for n in scan.neighbours(z.start, reach)] if reach else [z]
+    return np.concatenate([normalise(scan, by, slices) for slices in seen])
+
+
 def not_numbers(scan: Scan) -> int:
     """Count the voxels that are NaN or infinite."""
     if np.dtype(scan.array.dtype).kind != "f":

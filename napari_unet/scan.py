@@ -186,6 +186,11 @@ class Scan:
         for start in range(0, self.grid[0], self.depth):
             yield slice(start, start + self.depth)
 
+    def neighbours(self, z: int, reach: int) -> list[int]:
+        """Give the slices from ``reach`` below ``z`` to ``reach`` above it; where its volume ends, its last repeats."""
+        first = z // self.depth * self.depth
+        return [min(max(n, first), first + self.depth - 1) for n in range(z - reach, z + reach + 1)]
+
     def fold(self, mask: NDArray[Any], what: str = "the paint") -> NDArray[Any]:
         """Bring a mask of the user's shape into (Z, Y, X); a view where possible.
 

@@ -254,9 +254,16 @@ class _Work:
         return None  # only here, outside the except block, is what the pass had allocated let go
 
     def _read(self, tile: Tile) -> NDArray[np.float32]:
-        """Read what a tile sees, (C, Z, Y, X), normalised."""
+        """Read what a tile sees, (C, Z, Y, X), normalised; with context, neighbour slices as further channels."""
+        z, y, x = tile.seen
+        context = self.engine.model.description.network.context
+        slices = [slice(n, n + 1) for n in self.scan.neighbours(z.start, context)] if context else [z]
         return np.stack(
-            [self.normalisation[c].apply(np.asarray(self.scan.array[(c, *tile.seen)])) for c in self.channels]
+            [
+                self.normalisation[c].apply(np.asarray(self.scan.array[c, seen, y, x]))
+                for seen in slices
+                for c in self.channels
+            ]
         )
 
     def _use_less_memory(self, batch: int) -> str:

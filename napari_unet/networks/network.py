@@ -26,12 +26,14 @@ class Network(nn.Module, ABC):
     config
         Its shape.
     channels, classes
-        Of the input and the output.
+        Of the scans and the output. With ``config.context`` neighbour slices the input has the channels of all of
+        them: Roth et al. 2014, doi:10.1007/978-3-319-10404-1_65.
     """
 
     def __init__(self, config: NetworkConfig, channels: int, classes: int) -> None:
         super().__init__()
         self.config = config
+        channels *= 2 * config.context + 1
         features = [config.width << level for level in range(config.depth + 1)]
         image = channels if config.pyramid else 0
         entering = [channels, *(wide + image for wide in features)]

@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
 from napari_unet.networks import Compute, Network, build, channels_last, weights_of
-from napari_unet.normalisation import Normalisation, normalise
+from napari_unet.normalisation import Normalisation, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
 from napari_unet.training.losses import Criterion
@@ -67,7 +67,7 @@ class Learner:
         self.config = config
         self.compute = compute
         self.labels = material.labels
-        channels, classes = material.learned[0].image.shape[0], len(material.labels)
+        channels, classes = len(material.normalisation), len(material.labels)
         self.network = build(config.network, channels, classes).to(compute.device)
         channels_last(self.network)
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
@@ -225,7 +225,8 @@ class Learner:
         volume = next(v for v in scan.volumes() if v.start <= z < v.stop)
         depth = self.size.depth
         first = max(volume.start, min(z - depth // 2, volume.stop - depth))
-        images = torch.from_numpy(normalise(scan, normalisation, slice(first, min(first + depth, volume.stop))))
+        seen = slice(first, min(first + depth, volume.stop))
+        images = torch.from_numpy(with_neighbours(scan, normalisation, seen, self.config.network.context))
         rows, columns = scan.grid[1:]
         labels = np.zeros((rows, columns), np.uint8)
         label_of = np.array(self.labels, np.uint8)

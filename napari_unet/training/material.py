@@ -19,7 +19,7 @@ from napari_unet.annotation import (
 )
 from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput
-from napari_unet.normalisation import Normalisation, measure, normalise, not_numbers
+from napari_unet.normalisation import Normalisation, measure, not_numbers, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.holdout import hold_out
 from napari_unet.training.sampling import Source
@@ -105,7 +105,8 @@ def gather(
     for number, scan in enumerate(scans):
         parts = (targets[number],) if split is None else (split.training[number], split.held_out[number])
         for z in _looked_at(scan, targets[number], config.network.dimensions):
-            image = torch.from_numpy(normalise(scan, normalisations[number], z)).to(device)
+            seen = with_neighbours(scan, normalisations[number], z, config.network.context)
+            image = torch.from_numpy(seen).to(device)
             for part, sources in zip(parts, (learned, held_out), strict=False):
                 if (part[z] != IGNORE).any():
                     sources.append(Source(image, torch.from_numpy(part[z]).to(device), scan.spacing))
