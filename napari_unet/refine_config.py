@@ -1,6 +1,6 @@
 """The parameters of refinement: its steps, their order, and filling between painted slices."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -32,6 +32,8 @@ Points = Annotated[tuple[tuple[float, float, float], ...], BeforeValidator(_poin
 class _Step(Config):
     """One step of refinement."""
 
+    looks_at: ClassVar[frozenset[Literal["scan", "region", "probabilities"]]] = frozenset()
+    """What it looks at beside the mask. It cannot do without the scan or the region, but without probabilities."""
     enabled: bool = True
     """Whether the step is done."""
     classes: ClassNumbers = ()
@@ -147,6 +149,7 @@ class Split(_Step):
 class WithinIntensities(_Step):
     """Remove voxels whose intensity in the scan lies outside a range."""
 
+    looks_at = frozenset({"scan"})
     kind: Literal["within-intensities"] = "within-intensities"
     """Which step this is."""
     lowest: float = parameter(-1000.0, at_least=-1e9, at_most=1e9, step=10)
@@ -166,12 +169,37 @@ class WithinIntensities(_Step):
 class WithinRegion(_Step):
     """Remove voxels that lie outside another mask, the region."""
 
+    looks_at = frozenset({"region"})
     kind: Literal["within-region"] = "within-region"
     """Which step this is."""
     margin: float = parameter(0.0, at_least=0, at_most=1000, step=0.5, unit="mm")
     """Voxels this near to the region stay too."""
     parts: ClassNumbers = ()
     """Which classes of the other mask are the region; none named means all."""
+
+
+class DenseCRF(_Step):
+    """Move edges to where the scan's intensities change (dense conditional random field)."""
+
+    looks_at = frozenset({"scan", "probabilities"})
+    kind: Literal["dense-crf"] = "dense-crf"
+    """Which step this is."""
+    appearance_width: float = parameter(5.0, at_least=0.1, at_most=1000, step=0.5, unit="mm")
+    """How far apart voxels of like intensity still speak for one another."""
+    appearance_weight: float = parameter(5.0, at_least=0, at_most=100, step=0.5)
+    """How much the scan counts; 0 leaves it out."""
+    intensity_width: float = parameter(0.05, at_least=0.005, at_most=1, step=0.01)
+    """How alike intensities must be: a share of the scan's range, darkest and brightest 0.5 % left out."""
+    smoothness_weight: float = parameter(1.0, at_least=0, at_most=100, step=0.5)
+    """How much smooth edges count, whatever the scan shows; 0 leaves them out."""
+    smoothness_width: float = parameter(1.0, at_least=0.1, at_most=1000, step=0.5, unit="mm")
+    """How far apart voxels still smooth one another."""
+    steps: int = parameter(5, at_least=1, at_most=50, step=1)
+    """How many times voxels ask one another."""
+    by_slice: bool = True
+    """Each slice by itself; off: in all three dimensions, which is slower and whose preview is not exact."""
+    confidence: float = parameter(0.8, at_least=0.5, at_most=1, step=0.05)
+    """How sure the mask is where there are no probabilities, or where it was changed after the prediction."""
 
 
 RefineStep = Annotated[
@@ -186,7 +214,8 @@ RefineStep = Annotated[
     | Smooth
     | Split
     | WithinIntensities
-    | WithinRegion,
+    | WithinRegion
+    | DenseCRF,
     Field(discriminator="kind"),
 ]
 
@@ -196,6 +225,16 @@ class RefineConfig(Config):
 
     steps: tuple[RefineStep, ...] = (RemoveSmall(), FillHoles(), Smooth(enabled=False))
     """What is done, first to last."""
+
+    @property
+    def enabled(self) -> tuple[RefineStep, ...]:
+        """The steps that are switched on."""
+        return tuple(step for step in self.steps if step.enabled)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """What the steps that are switched on look at beside the mask: "scan", "region", "probabilities"."""
+        return frozenset[str]().union(*(step.looks_at for step in self.enabled))
 
 
 class FillBetweenConfig(Config):

@@ -1,7 +1,7 @@
 """The steps of a refinement, one after the other, on whole masks or on the few slices somebody looks at."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from time import monotonic
 from typing import Any
@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import as_mask
-from napari_unet.config import RefineConfig, RefineStep, RemoveSmall
+from napari_unet.config import DenseCRF, RefineConfig, RefineStep, RemoveSmall
 from napari_unet.errors import BadInput
 from napari_unet.events import Job, Note, Progress, SlicesDone, Started, Stop
+from napari_unet.normalisation import Normalisation, measure
 from napari_unet.refinement.distances import Spacing
-from napari_unet.refinement.steps import apply, check_needs, in_voxels, slices_seen
+from napari_unet.refinement.progress import Done
+from napari_unet.refinement.steps import apply, check_needs, in_voxels, slices_seen, step_name
 from napari_unet.refinement.volume import Evidence, Probabilities, Volume
-from napari_unet.scan import Geometry
+from napari_unet.scan import Geometry, Scan
 
 DEFAULT = RefineConfig()
 
@@ -66,6 +68,7 @@ def refine_job(
     intensities: NDArray[Any] | None = None,
     probabilities: Probabilities | None = None,
     region: NDArray[np.uint8] | None = None,
+    measured: Sequence[Normalisation] = (),
     geometry: Geometry | None = None,
     out: NDArray[np.uint8] | None = None,
     slices: Sequence[int] | None = None,
@@ -92,6 +95,9 @@ def refine_job(
         Of the classes, for the steps that look at them.
     region
         (Z, Y, X) uint8: another mask, for the step that keeps what lies within it.
+    measured
+        The range of each channel, where ``intensities`` are but a part of the scan, for the dense CRF; else it is
+        measured on them.
     geometry
         Where the voxels lie in the patient, for points that are given in mm there.
     out
@@ -118,15 +124,16 @@ def refine_job(
     BadInput
         The mask holds painted background (255), the arguments do not fit it, or a step needs what is missing.
     """
-    known = Evidence(protected, intensities, probabilities, region)
-    steps = [in_voxels(step, geometry) for step in config.steps if step.enabled]
+    known = Evidence(protected, intensities, probabilities, region, tuple(measured))
+    steps = [in_voxels(step, geometry) for step in config.enabled]
     _check(mask, spacing, depth, known, out)
     check_needs(steps, known)
+    if intensities is not None and not measured and any(isinstance(step, DenseCRF) for step in steps):
+        known = replace(known, measured=measure(Scan(intensities)))
     depth = len(mask) if depth is None else depth
     out = np.empty_like(mask) if out is None else out
     np.copyto(out, mask)
     volumes = _wanted(len(mask) if slices is None else slices, len(mask), depth)
-    largest = max(1, int(mask.max(initial=0)))
     yield Started("refining the mask", "CPU")
     if depth == 1 and any(isinstance(step, RemoveSmall) and step.volume for step in steps):
         yield Note("A single slice has no volume: small pieces are told by their number of voxels only.")
@@ -135,11 +142,11 @@ def refine_job(
     for number, (start, wanted) in enumerate(volumes.items()):
         whole = slice(start, start + depth)
         volume = Volume(mask[whole].copy(), mask[whole], spacing, known.part(whole))
-        for place, label in _refined(volume, steps, slice(wanted[0] - start, wanted[-1] + 1 - start)):
-            if stopped and not label:
+        for place, done in _refined(volume, steps, slice(wanted[0] - start, wanted[-1] + 1 - start)):
+            if stopped and done is None:
                 break
-            fraction = (number + (place + label / largest) / len(steps)) / len(volumes)
-            command = yield Progress(fraction, _text(steps, place, label), _seconds_left(began, fraction))
+            fraction = (number + (place + (done.share if done else 0)) / len(steps)) / len(volumes)
+            command = yield Progress(fraction, _text(steps, place, done), _seconds_left(began, fraction))
             stopped |= isinstance(command, Stop)
         for z in wanted:
             out[z] = volume.labels[z - start]
@@ -152,18 +159,39 @@ def refine_job(
     return Refined(out, _by_class(added), _by_class(removed), prod(spacing) / 1000)
 
 
-def _refined(volume: Volume, steps: Sequence[RefineStep], wanted: slice) -> Iterator[tuple[int, int]]:
-    """Do the steps so that the wanted slices come out right; yield (step, 0) before, (step, class) during each."""
+def slab_seen(config: RefineConfig, z: int, depth: int, spacing: Spacing) -> slice:
+    """Give the slices that tell how slice ``z`` comes out: refined alone, they give what the whole mask gives.
+
+    Parameters
+    ----------
+    config
+        The steps.
+    z
+        A slice, counted through all volumes when several are folded into Z.
+    depth
+        Slices of one volume.
+    spacing
+        Distance between voxel centres, (z, y, x) in mm.
+    """
+    start = z - z % depth
+    wanted = slice(z - start, z - start + 1)
+    for step in reversed(config.enabled):
+        wanted = slices_seen(step, wanted, depth, spacing)
+    return slice(start + wanted.start, start + wanted.stop)
+
+
+def _refined(volume: Volume, steps: Sequence[RefineStep], wanted: slice) -> Iterator[tuple[int, Done | None]]:
+    """Do the steps so that the wanted slices come out right; yield (step, None) before each, and how far it is."""
     plan: list[tuple[RefineStep, slice, slice]] = []
     for step in reversed(steps):
         seen = slices_seen(step, wanted, len(volume.labels), volume.spacing)
         plan.append((step, seen, slice(wanted.start - seen.start, wanted.stop - seen.start)))
         wanted = seen
     for place, (step, seen, needed) in enumerate(reversed(plan)):
-        yield place, 0
+        yield place, None
         part = volume.part(seen)
-        for label in apply(step, part, needed):
-            yield place, label
+        for done in apply(step, part, needed):
+            yield place, done
         part.restore()
 
 
@@ -196,9 +224,9 @@ def _check(
         raise BadInput(f"the array for the result is {out.shape} but the mask is {mask.shape}: they must be alike.")
 
 
-def _text(steps: Sequence[RefineStep], place: int, label: int) -> str:
-    text = f"step {place + 1} of {len(steps)}: {steps[place].kind.replace('-', ' ')}"
-    return f"{text}, class {label}" if label else text
+def _text(steps: Sequence[RefineStep], place: int, done: Done | None) -> str:
+    text = f"step {place + 1} of {len(steps)}: {step_name(steps[place])}"
+    return f"{text}, {done.what}" if done and done.what else text
 
 
 def _seconds_left(began: float, fraction: float) -> float | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from napari_unet.config import (
     Closing,
+    DenseCRF,
     FillHoles,
     Grow,
     KeepLargest,
@@ -25,6 +26,7 @@ from napari_unet.refinement.distances import Spacing, voxels_within
 from napari_unet.refinement.limits import within_intensities, within_region
 from napari_unet.refinement.morphology import closing, fill_holes, grow, opening, shrink
 from napari_unet.refinement.pieces import keep_largest, keep_touching, remove_small
+from napari_unet.refinement.progress import Done
 from napari_unet.refinement.smoothing import (
     distance_smoothing_reach,
     smooth_distance,
@@ -45,13 +47,13 @@ def check_needs(steps: Sequence[RefineStep], known: Evidence) -> None:
         A step looks at the scan or at another mask, and there is none, or not that channel of it.
     """
     for step in steps:
+        if "scan" in step.looks_at and known.intensities is None:
+            raise BadInput(
+                f'the step "{step_name(step)}" looks at the scan, and none was given: give the scan that the mask '
+                "belongs to (on the command line --scan SCAN)."
+            )
         match step:
-            case WithinIntensities():
-                if known.intensities is None:
-                    raise BadInput(
-                        'the step "within intensities" looks at the scan, and none was given: give the scan that the '
-                        "mask belongs to (on the command line --scan SCAN)."
-                    )
+            case WithinIntensities() if known.intensities is not None:
                 channels = known.intensities.shape[0]
                 if step.channel >= channels:
                     raise BadInput(
@@ -63,6 +65,11 @@ def check_needs(steps: Sequence[RefineStep], known: Evidence) -> None:
                     'the step "within region" needs another mask, the region, and none was given: give one on the '
                     "same grid (on the command line --region MASK)."
                 )
+
+
+def step_name(step: RefineStep) -> str:
+    """Give the name of a step in words ("remove small")."""
+    return step.kind.replace("-", " ").replace("crf", "CRF")
 
 
 def in_voxels(step: RefineStep, geometry: Geometry | None) -> RefineStep:
@@ -86,7 +93,11 @@ def in_voxels(step: RefineStep, geometry: Geometry | None) -> RefineStep:
 
 
 def slices_seen(step: RefineStep, wanted: slice, depth: int, spacing: Spacing) -> slice:
-    """Give the slices, of ``depth``, that a step must see to get the wanted ones right."""
+    """Give the slices, of ``depth``, that a step must see to get the wanted ones right.
+
+    They come out as in the whole volume; in a dense CRF in three dimensions, where every voxel is joined with every
+    other, nearly so.
+    """
     match step:
         case Opening() | Closing():
             reach = 2 * voxels_within(step.radius, spacing)[0]
@@ -98,20 +109,29 @@ def slices_seen(step: RefineStep, wanted: slice, depth: int, spacing: Spacing) -
             reach = distance_smoothing_reach(step.sigma, spacing)[0]
         case WithinRegion():
             reach = voxels_within(step.margin, spacing)[0]
-        case FillHoles(by_slice=True) | Split(by_slice=True, number=False) | WithinIntensities():
+        case DenseCRF(by_slice=False):
+            # All voxels are joined, if ever so weakly; beyond this the result hardly changes.
+            reach = voxels_within(2 * max(step.appearance_width, step.smoothness_width), spacing)[0]
+        case DenseCRF() | FillHoles(by_slice=True) | Split(by_slice=True, number=False) | WithinIntensities():
             reach = 0
         case FillHoles() | RemoveSmall() | KeepLargest() | KeepTouching() | Split():
             reach = depth
     return slice(max(0, wanted.start - reach), min(depth, wanted.stop + reach))
 
 
-def apply(step: RefineStep, volume: Volume, needed: slice) -> Iterator[int]:
-    """Do one step on the labels of a volume; yield the classes done. Only ``needed`` slices must come out right."""
+def apply(step: RefineStep, volume: Volume, needed: slice) -> Iterator[Done]:
+    """Do one step on the labels of a volume; yield how far it is. Only ``needed`` slices must come out right."""
+    largest = max(1, int(volume.labels.max(initial=0)))
     match step:
         case Opening() | Closing() | Grow() | Shrink() | FillHoles() | Smooth():
-            yield from _reshape(step, volume)
+            yield from (Done(label / largest, f"class {label}") for label in _reshape(step, volume))
         case RemoveSmall() | KeepLargest() | KeepTouching() | Split():
-            yield from _sort_pieces(step, volume, needed)
+            yield from (Done(label / largest, f"class {label}") for label in _sort_pieces(step, volume, needed))
+        case DenseCRF():
+            # Imported here: numba takes a second to load.
+            from napari_unet.refinement.edges import follow_edges
+
+            yield from follow_edges(volume, step)
         case WithinIntensities() | WithinRegion():
             _limit(step, volume)
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
+from napari_unet.normalisation import Normalisation
 from napari_unet.refinement.distances import Spacing
 
 
@@ -44,12 +45,15 @@ class Evidence:
         Of the classes, as predicted.
     region
         (Z, Y, X) uint8: another mask on the same grid.
+    measured
+        The range of each channel of the scan, the whole of it.
     """
 
     protected: NDArray[np.bool_] | None = None
     intensities: NDArray[Any] | None = None
     probabilities: Probabilities | None = None
     region: NDArray[np.uint8] | None = None
+    measured: tuple[Normalisation, ...] = ()
 
     def part(self, slices: slice) -> "Evidence":
         """Give a view of some slices."""
@@ -59,6 +63,7 @@ class Evidence:
             intensities=None if self.intensities is None else self.intensities[:, slices],
             probabilities=None if known is None else replace(known, array=known.array[:, slices]),
             region=None if self.region is None else self.region[slices],
+            measured=self.measured,
         )
 
     def check(self, shape: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@ from napari_unet.cli import command_line
 from napari_unet.cli.options import config_from, option_name, parameters, step_kinds
 from napari_unet.config import (
     PRESETS,
+    DenseCRF,
     FillBetweenConfig,
     Grow,
     KeepTouching,
@@ -100,6 +101,7 @@ def test_the_value_of_a_step_is_its_first_own_parameter():
         "split": "neck",
         "within-intensities": "lowest",
         "within-region": "margin",
+        "dense-crf": "appearance_width",
     }
 
 
@@ -114,6 +116,7 @@ def test_the_value_of_a_step_is_its_first_own_parameter():
         ("--within-intensities=-200,highest=300", WithinIntensities(lowest=-200, highest=300)),
         ("--keep-touching=1,2,3;4,5,6,reach=2", KeepTouching(points=[(1, 2, 3), (4, 5, 6)], reach=2)),
         ("--within-region=2,parts=1,3", WithinRegion(margin=2, parts=(1, 3))),
+        ("--dense-crf=4,steps=9,by-slice=no", DenseCRF(appearance_width=4, steps=9, by_slice=False)),
     ],
 )
 def test_further_parameters_of_a_step_follow_behind_commas(option, step):
