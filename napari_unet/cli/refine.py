@@ -4,7 +4,9 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import LARGEST_CLASS
@@ -13,11 +15,13 @@ from napari_unet.cli.options import add_step_options
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import RefineConfig
+from napari_unet.errors import BadInput
 from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask, read_scan, write_mask
 from napari_unet.io.mask import named
+from napari_unet.scan import Scan
 
 if TYPE_CHECKING:
-    from napari_unet.refinement import Refined
+    from napari_unet.refinement import Probabilities, Refined
 
 
 def add_to(commands: Any) -> None:
@@ -37,6 +41,10 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--scan", type=Path, metavar="SCAN", help="the scan that the mask belongs to, for steps that look at it"
     )
+    parser.add_argument(
+        "--probabilities", type=Path, metavar="FILE.npz",
+        help="what the network said, as predict --probabilities writes it, for steps that look at it",
+    )  # fmt: skip
     parser.add_argument(
         "--region", type=Path, metavar="MASK", help="another mask on the same grid, for the step within-region"
     )
@@ -68,7 +76,7 @@ def run(args: Namespace) -> None:
 
     if args.pipeline and args.steps:
         args.usage_error("name steps as options or in a file, not both")
-    inputs = [file for file in (args.mask, args.scan, args.region, args.pipeline) if file]
+    inputs = [file for file in (args.mask, args.scan, args.probabilities, args.region, args.pipeline) if file]
     check_output(args.output, WRITE_SUFFIXES, inputs)
     if args.save_pipeline:
         check_output(args.save_pipeline, (".json",), inputs)
@@ -83,6 +91,7 @@ def run(args: Namespace) -> None:
         spacing=grid.spacing,
         depth=grid.depth,
         intensities=intensities_on(mask, args.scan),
+        probabilities=probabilities_on(grid, mask, args.probabilities),
         region=read_mask(args.region).folded_onto(grid, f"the region {args.region}") if args.region else None,
         geometry=mask.geometry,
     )
@@ -108,6 +117,34 @@ def intensities_on(mask: Mask, file: Path | None) -> NDArray[Any] | None:
     scan = read_scan(file)
     mask.folded_onto(scan)
     return scan.array
+
+
+def probabilities_on(grid: Scan, mask: Mask, file: Path | None) -> "Probabilities | None":
+    """Read the probabilities of a mask's classes.
+
+    Raises
+    ------
+    BadInput
+        The file is none that ``predict --probabilities`` wrote, or was written for another scan.
+    """
+    # Imported here: SciPy would keep --help waiting.
+    from napari_unet.refinement import Probabilities
+
+    if file is None:
+        return None
+    try:
+        with np.load(file) as stored:
+            array, labels = stored["probabilities"], stored["labels"]
+    except (OSError, KeyError, ValueError, TypeError, BadZipFile) as error:
+        raise BadInput(
+            f"cannot read the probabilities {file}: it is no file that predict --probabilities wrote."
+        ) from error
+    if array.shape != (len(labels), *mask.labels.shape):
+        raise BadInput(
+            f"the probabilities {file} are for a scan of {array.shape[1:]} but the mask is {mask.labels.shape}: give "
+            "those that were predicted with this mask."
+        )
+    return Probabilities(np.stack([grid.fold(of_class) for of_class in array]), tuple(labels.tolist()))
 
 
 def steps_of(args: Namespace) -> RefineConfig:

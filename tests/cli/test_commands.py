@@ -10,10 +10,10 @@ import pytest
 import SimpleITK as sitk
 
 from napari_unet import __version__
-from napari_unet.config import FillHoles, Opening, RefineConfig
+from napari_unet.config import DenseCRF, FillHoles, Opening, RefineConfig
 from napari_unet.io import Mask, read_mask, read_scan, write_mask
 from napari_unet.model_file import load_model
-from napari_unet.refinement import refine
+from napari_unet.refinement import Probabilities, refine
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("nifti", ".nii.gz"), ("nrrd", ".seg.nrrd")])
@@ -159,6 +159,28 @@ def test_a_pipeline_that_was_saved_gives_the_same_voxels_again(command, nifti, t
     np.testing.assert_array_equal(found.labels, expected.labels)
 
 
+def test_the_crf_looks_at_the_scan_and_at_what_the_network_said(command, model, nifti, tmp_path):
+    mask, said = tmp_path / "mask.nii.gz", tmp_path / "p.npz"
+    assert command("predict", model, nifti.scan, "-o", mask, "--probabilities", said, "--threads=1")[0] == 0
+    crf, out = "--dense-crf=2,intensity-width=0.1", tmp_path / "refined.nii.gz"
+    scan, predicted = read_scan(nifti.scan), read_mask(mask)
+    with np.load(said) as stored:
+        probabilities = Probabilities(stored["probabilities"], tuple(stored["labels"].tolist()))
+    results = []
+    for options, known in (([], None), (["--probabilities", said], probabilities)):
+        assert command("refine", mask, "-o", out, "--scan", nifti.scan, crf, *options)[0] == 0
+        results.append(read_mask(out).labels)
+        expected = refine(
+            predicted.labels,
+            RefineConfig(steps=(DenseCRF(appearance_width=2, intensity_width=0.1),)),
+            spacing=predicted.spacing,
+            intensities=scan.array,
+            probabilities=known,
+        )
+        np.testing.assert_array_equal(results[-1], expected.labels)
+    assert (results[0] != results[1]).any()
+
+
 def test_objects_that_were_numbered_are_named(command, nrrd, tmp_path):
     truth = read_mask(nrrd.truth)
     two = np.zeros_like(truth.labels)
@@ -227,6 +249,8 @@ def bad(tmp_path, nifti, nrrd, model):
     out, mask = tmp_path / "m.unet", tmp_path / "mask.nii.gz"
     steps = tmp_path / "steps.json"
     steps.write_text('{"steps": [{"kind": "polish"}]}')
+    said = tmp_path / "said.npz"
+    np.savez(said, probabilities=np.zeros((2, *labels.shape), np.float16), labels=[0, 1])
     return {
         "nothing painted": (["train", nifti.scan, unpainted, "-o", out], "Nothing is painted"),
         "one class": (["train", nifti.scan, one_class, "-o", out], "Only one class"),
@@ -247,6 +271,8 @@ def bad(tmp_path, nifti, nrrd, model):
         "a region elsewhere": (["refine", nrrd.truth, "-o", mask, "--region", smaller], "(8, 20, 32)"),
         "no scan for a step": (["refine", nrrd.truth, "-o", mask, "--within-intensities", "5"], "--scan SCAN"),
         "steps into a text": (["refine", nrrd.truth, "-o", mask, "--save-pipeline", tmp_path / "s.txt"], ".json"),
+        "probabilities that are none": (["refine", nrrd.truth, "-o", mask, "--probabilities", text], "predict --prob"),
+        "probabilities of another": (["refine", smaller, "-o", mask, "--probabilities", said], "(8, 32, 32)"),
         "nothing to fill": (["fill", unpainted, "-o", mask], "Nothing lies between"),
         "slices that are not there": (["predict", model, nifti.scan, "-o", mask, "--slices", "99"], "99"),
         "two masks of one name": (["predict", model, nifti.scan, nrrd.scan, "-o", tmp_path / "d"], "by itself"),
