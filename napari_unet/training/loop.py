@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet import __version__
 from napari_unet.annotation import ClassInfo
-from napari_unet.config import TrainConfig
+from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
@@ -29,6 +29,8 @@ CHANCE = 4.0
 
 Twice the usual two, because the standard error takes voxels as independent and neighbours err together.
 """
+SETTLED = 0.5
+"""Share of a schedule that falls over the time after which models are compared."""
 PREVIEW_SHARE = 0.08
 """Previews take no more than this share of the time."""
 TIME_LAGS = 0.05
@@ -59,8 +61,15 @@ class Best:
     highest: float = 0.0
     rounds_since_highest: int = 0
 
-    def take(self, score: Score) -> bool:
-        """Keep a model if it is better, or no worse than chance and trained for longer; say whether it was kept."""
+    def take(self, score: Score, *, settled: bool = True) -> bool:
+        """Keep a model if it is better, or no worse than chance and trained for longer; say whether it was kept.
+
+        Until the training has ``settled`` every later model replaces the one before, and none competes with those to
+        come: a good Dice while the learning rate is high is luck.
+        """
+        if not settled:
+            self.score = score
+            return True
         dice = 1.0 if score.dice is None else score.dice
         self.rounds_since_highest = 0 if score.dice is None or dice > self.highest else self.rounds_since_highest + 1
         kept = self.score is None or dice >= self.highest - CHANCE * score.chance
@@ -92,6 +101,12 @@ class Course:
         by_time = self.seconds / self.config.time_limit
         by_steps = self.step / self.config.steps if self.config.steps else 0.0
         return min(1.0, by_time if not self.config.steps or by_time > by_steps + TIME_LAGS else by_steps)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the learning rate is low enough for models to be compared."""
+        falls_with_time = self.config.schedule not in {Schedule.CONSTANT, Schedule.PLATEAU}
+        return not falls_with_time or self.fraction >= SETTLED
 
     @property
     def seconds_left(self) -> float | None:
@@ -216,7 +231,7 @@ def _learn(
         done = course.fraction >= 1
         if done or len(losses) >= max(ROUND_STEPS, learner.round_steps):
             score = learner.score(course.step)
-            kept = best.take(score)
+            kept = best.take(score, settled=course.settled)
             learner.round_done(score, float(np.mean(losses)))
             yield from _report(_round(course, losses, score, learner.learning_rate, kept), wishes)
             losses = []
