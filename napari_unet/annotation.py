@@ -7,6 +7,7 @@ background and there is no 255. This module is the only place where one becomes 
 import colorsys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,14 @@ class PaintSummary:
     def painted(self) -> int:
         """Painted voxels altogether."""
         return sum(self.voxels.values())
+
+    def gaps(self, depth: int) -> tuple[tuple[int, int], ...]:
+        """Give the painted slices before and after each run of unpainted ones, in volumes of ``depth`` slices."""
+        return tuple(
+            (first, last)
+            for first, last in pairwise(self.slices)
+            if last - first > 1 and first // depth == last // depth
+        )
 
     def learned_from(self, unpainted: Unpainted) -> int:
         """Count the voxels a model would learn from under a choice for unpainted ones."""

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from psygnal import Signal
 
 from napari_unet.annotation import PaintSummary
-from napari_unet.config import RefineConfig, Unpainted
+from napari_unet.config import FillBetweenConfig, RefineConfig, RefineStep, Unpainted, WithinIntensities
 from napari_unet.errors import UnetError
 from napari_unet.model_file import ModelDescription, read_description
 
@@ -24,6 +24,7 @@ class Verb(StrEnum):
     TRAIN = "training"
     PREDICT = "prediction"
     REFINE = "refinement"
+    FILL = "filling between slices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,11 @@ class State:
         For training. The summary is None while it is being counted.
     predict_scan, model
         For prediction.
-    mask, refine_config
-        For refinement.
-    train_problem, predict_problem
+    fill_config
+        For filling between the painted slices.
+    mask, refine_config, refine_scan, region
+        For refinement. The scan and the region (another mask) are for the steps that look at them.
+    train_problem, predict_problem, refine_problem
         Why the chosen scan of the verb cannot be used, or "".
     running
         The verbs that are under way.
@@ -125,8 +128,12 @@ class State:
     model: TrainedModel | None = None
     mask: MaskInfo | None = None
     refine_config: RefineConfig = RefineConfig()
+    refine_scan: ScanInfo | None = None
+    region: MaskInfo | None = None
+    fill_config: FillBetweenConfig = FillBetweenConfig()
     train_problem: str = ""
     predict_problem: str = ""
+    refine_problem: str = ""
     running: frozenset[Verb] = frozenset()
 
 
@@ -141,6 +148,8 @@ def readiness(state: State, verb: Verb) -> Readiness:
             return _can_predict(state)
         case Verb.REFINE:
             return _can_refine(state)
+        case Verb.FILL:
+            return _can_fill(state)
 
 
 def _can_train(state: State) -> Readiness:
@@ -188,8 +197,58 @@ def _can_refine(state: State) -> Readiness:
         return Blocked("Predict first, or open a mask: there is no mask to refine.")
     if state.mask.problem:
         return Blocked(state.mask.problem)
-    if not any(step.enabled for step in state.refine_config.steps):
+    if not state.refine_config.enabled:
         return Blocked("Switch on at least one step.")
+    if Verb.FILL in state.running:
+        return Blocked("Slices are being filled: wait for it or cancel it first.")
+    for step in state.refine_config.enabled:
+        missing = _missing(state, state.mask, step)
+        if missing:
+            return Blocked(missing)
+    return Ready()
+
+
+def _missing(state: State, mask: MaskInfo, step: RefineStep) -> str:
+    """Say what a step looks at and has not got; "" when it has all of it."""
+    title = f'The step "{step.kind.replace("-", " ")}"'
+    scan, region = state.refine_scan, state.region
+    if "scan" in step.looks_at:
+        if scan is None:
+            return f"{title} looks at the scan: {state.refine_problem or 'open it and choose it above.'}"
+        if scan.mask_shape != mask.shape:
+            return (
+                f'{title} looks at the scan, but "{scan.name}" is {scan.mask_shape} and "{mask.name}" is '
+                f"{mask.shape}: choose the scan that this mask belongs to."
+            )
+        if isinstance(step, WithinIntensities) and step.channel >= len(scan.channel_names):
+            return f'{title} looks at channel {step.channel}, but "{scan.name}" has {_channels(scan.channel_names)}.'
+    if "region" in step.looks_at:
+        if region is None:
+            return f"{title} needs another mask on the same scan: choose it above as the region."
+        if region.problem:
+            return region.problem
+        if region.shape != mask.shape:
+            return (
+                f'{title} needs a region like the mask, but "{region.name}" is {region.shape} and "{mask.name}" is '
+                f"{mask.shape}: choose a mask on the same scan."
+            )
+    return ""
+
+
+def _can_fill(state: State) -> Readiness:
+    paint, summary, config = state.paint, state.paint_summary, state.fill_config
+    if paint is None:
+        return Blocked("Press New to make a paint layer for this scan.")
+    if paint.problem:
+        return Blocked(paint.problem)
+    if summary is None:
+        return Blocked("Counting what is painted.")
+    if len(paint.shape) < 3:
+        return Blocked("This scan has no slices to fill between.")
+    if Verb.REFINE in state.running:
+        return Blocked("A refinement is running: wait for it or cancel it first.")
+    if not config.classes and config.axis == "z" and not summary.gaps(paint.shape[-3]):
+        return Blocked("Nothing lies between painted slices: paint a slice, leave some out, paint another.")
     return Ready()
 
 

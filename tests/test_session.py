@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from napari_unet.annotation import BACKGROUND_CLASS, PaintSummary, count_slices, new_class
-from napari_unet.config import FillHoles, NetworkConfig, RefineConfig, TrainConfig, Unpainted
+from napari_unet.config import (
+    FillBetweenConfig,
+    FillHoles,
+    NetworkConfig,
+    RefineConfig,
+    TrainConfig,
+    Unpainted,
+    WithinIntensities,
+    WithinRegion,
+)
 from napari_unet.errors import BadModelFile, NothingPainted
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
 from napari_unet.normalisation import Normalisation
@@ -51,6 +60,11 @@ TRAINABLE = State(train_scan=SCAN, paint=MaskInfo("strokes", SHAPE), paint_summa
 PREDICTABLE = State(predict_scan=SCAN, model=model())
 REFINABLE = State(mask=MASK)
 EVERYTHING = replace(TRAINABLE, predict_scan=SCAN, model=model(), mask=MASK)
+DEEP = (9, 4, 4)
+FILLABLE = State(paint=MaskInfo("strokes", DEEP), paint_summary=PaintSummary(DEEP, (2, 5, 6), {1: 9}, {1: 3}))
+BRIGHT = replace(REFINABLE, refine_config=RefineConfig(steps=(WithinIntensities(),)))
+INSIDE = replace(REFINABLE, refine_config=RefineConfig(steps=(WithinRegion(),)))
+NO_GAP = "Nothing lies between painted slices: paint a slice, leave some out, paint another."
 OPEN = "Open a scan first: drop a file or folder onto the window."
 
 
@@ -112,6 +126,51 @@ OPEN = "Open a scan first: drop a file or folder onto the window."
             "Switch on at least one step.",
         ),
         (replace(REFINABLE, running=frozenset({Verb.REFINE})), Verb.REFINE, "The refinement is running."),
+        (
+            replace(REFINABLE, running=frozenset({Verb.FILL})),
+            Verb.REFINE,
+            "Slices are being filled: wait for it or cancel it first.",
+        ),
+        (BRIGHT, Verb.REFINE, 'The step "within intensities" looks at the scan: open it and choose it above.'),
+        (
+            replace(BRIGHT, refine_problem="It is complex."),
+            Verb.REFINE,
+            'The step "within intensities" looks at the scan: It is complex.',
+        ),
+        (
+            replace(BRIGHT, refine_scan=COLOURS),
+            Verb.REFINE,
+            'The step "within intensities" looks at the scan, but "photo" is (4, 4) and "mask" is (2, 4, 4): choose '
+            "the scan that this mask belongs to.",
+        ),
+        (
+            replace(BRIGHT, refine_scan=SCAN, refine_config=RefineConfig(steps=(WithinIntensities(channel=1),))),
+            Verb.REFINE,
+            'The step "within intensities" looks at channel 1, but "CT" has 1 channel.',
+        ),
+        (
+            INSIDE,
+            Verb.REFINE,
+            'The step "within region" needs another mask on the same scan: choose it above as the region.',
+        ),
+        (replace(INSIDE, region=MaskInfo("body", SHAPE, "It is lazy.")), Verb.REFINE, "It is lazy."),
+        (
+            replace(INSIDE, region=MaskInfo("body", (4, 4))),
+            Verb.REFINE,
+            'The step "within region" needs a region like the mask, but "body" is (4, 4) and "mask" is (2, 4, 4): '
+            "choose a mask on the same scan.",
+        ),
+        (State(), Verb.FILL, "Press New to make a paint layer for this scan."),
+        (replace(FILLABLE, paint=MaskInfo("a", DEEP, "It is lazy.")), Verb.FILL, "It is lazy."),
+        (replace(FILLABLE, paint_summary=None), Verb.FILL, "Counting what is painted."),
+        (replace(FILLABLE, paint=MaskInfo("a", (4, 4))), Verb.FILL, "This scan has no slices to fill between."),
+        (TRAINABLE, Verb.FILL, NO_GAP),
+        (replace(FILLABLE, paint=MaskInfo("in time", (3, 3, 4, 4))), Verb.FILL, NO_GAP),
+        (
+            replace(FILLABLE, running=frozenset({Verb.REFINE})),
+            Verb.FILL,
+            "A refinement is running: wait for it or cancel it first.",
+        ),
     ],
 )
 def test_what_cannot_be_done_says_why(state, verb, reason):
@@ -131,7 +190,13 @@ def test_what_cannot_be_done_says_why(state, verb, reason):
         (replace(PREDICTABLE, running=frozenset({Verb.REFINE})), Verb.PREDICT),
         (REFINABLE, Verb.REFINE),
         (replace(REFINABLE, running=frozenset({Verb.TRAIN})), Verb.REFINE),
-        *((EVERYTHING, verb) for verb in Verb),
+        (replace(BRIGHT, refine_scan=SCAN), Verb.REFINE),
+        (replace(INSIDE, region=MASK), Verb.REFINE),
+        (replace(REFINABLE, refine_config=RefineConfig(steps=(FillHoles(), WithinRegion(enabled=False)))), Verb.REFINE),
+        (FILLABLE, Verb.FILL),
+        (replace(TRAINABLE, fill_config=FillBetweenConfig(axis="y")), Verb.FILL),
+        (replace(FILLABLE, running=frozenset({Verb.TRAIN})), Verb.FILL),
+        *((EVERYTHING, verb) for verb in (Verb.TRAIN, Verb.PREDICT, Verb.REFINE)),
     ],
 )
 def test_what_can_be_done_is_ready(state, verb):

@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.errors import JobFailed, UnetError
 from napari_unet.events import Event, LookAt
+from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import axes_of, scan_of
 from napari_unet.runner import Exchange, Request, SharedArray, SharedScan
@@ -73,10 +74,10 @@ class Activity(QObject):
         """Whether it is under way."""
         return self._active
 
-    def cancel(self) -> None:
-        """End it within a second, keeping what lies in layers already."""
+    def cancel(self, *, patiently: bool = False) -> None:
+        """End it within a second, keeping what lies in layers already; ``patiently``, its process stays warm."""
         if self._active:
-            self._runner.cancel()
+            self._runner.cancel(patiently=patiently)
 
     def abandon(self) -> None:
         """Forget what runs: nobody looks any more, and the process is about to be ended."""
@@ -130,6 +131,58 @@ class Activity(QObject):
 
     def _clean_up(self, ending: Ending) -> None:
         """Let go of what the job needed, however it ended."""
+
+
+class LabelsActivity(Activity):
+    """An activity whose result is labels, which are made ready in a thread before they come into a layer.
+
+    Cancelled at any time before that, it has changed nothing.
+    """
+
+    def __init__(
+        self,
+        viewer: weakref.ref[ViewerModel],
+        session: Session,
+        exchange: Exchange,
+        runner: JobRunner,
+        background: Background,
+    ) -> None:
+        super().__init__(viewer, session, exchange, runner)
+        self._background = background
+        self._round = 0
+
+    def cancel(self, *, patiently: bool = False) -> None:
+        """End it within a second with nothing changed."""
+        if self._active and not self._runner.running:  # the result is being made ready
+            self._finish(Ending(How.CANCELLED, "Cancelled."))
+        super().cancel(patiently=patiently)
+
+    def _ready(self, result: Any) -> Callable[[], Any]:
+        """Give what makes the result of the job ready for the layer, to be called in a thread."""
+        raise NotImplementedError
+
+    def _show(self, result: Any, made_ready: Any) -> str:
+        """Bring it into a layer, and say in one line what came of it."""
+        raise NotImplementedError
+
+    def _begin(self, make_request: Callable[[], Request]) -> None:
+        self._round += 1
+        super()._begin(make_request)
+
+    def _take_result(self, result: object) -> None:
+        if not self._active:
+            return
+        number, ready = self._round, self._ready(result)
+
+        def show(made_ready: object) -> None:
+            if self._active and number == self._round:
+                self._finish(Ending(How.DONE, self._show(result, made_ready)))
+
+        def failed(error: Exception) -> None:
+            if self._active and number == self._round:
+                self._finish(Ending(How.FAILED, f"The result could not be shown ({type(error).__name__}: {error})."))
+
+        self._background.run(ready, show, failed)
 
 
 class ScanActivity(Activity):

@@ -1,6 +1,6 @@
 """Choosing a layer: boxes that follow the viewer's layer list and never change it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
@@ -138,6 +138,14 @@ class ScanChooser(QWidget):
         if self.box.layer is None:
             return []
         return [self.box.layer, *(layer for layer in self._further if layer in self._viewer.layers)]
+
+    def choose(self, layers: Sequence[Image]) -> None:
+        """Choose a scan: its layer, and those that are further channels of it."""
+        self.box.choose(layers[0] if layers else None)
+        if list(layers) != self.layers:
+            self._further = list(layers[1:])
+            self._show_count()
+            self.chosen.emit()
 
     def disconnect_viewer(self) -> None:
         """Stop to follow the viewer."""

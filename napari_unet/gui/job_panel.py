@@ -59,7 +59,7 @@ class JobPanel(QWidget):
         self._dismiss = QToolButton()
         self._dismiss.setText("✕")
         self._dismiss.setToolTip("Dismiss this message")
-        self._dismiss.clicked.connect(self._forget_ending)
+        self._dismiss.clicked.connect(self.forget_ending)
         self._details_button = QToolButton()
         self._details_button.setText("Details")
         self._details_button.setCheckable(True)
@@ -74,9 +74,9 @@ class JobPanel(QWidget):
         self._lay_out(can_stop)
         activity.began.connect(self._begin)
         activity.reported.connect(self._report)
-        activity.ended.connect(self._end)
+        activity.ended.connect(self.show_ending)
         self._show_running(activity.running)
-        self._forget_ending()
+        self.forget_ending()
         self.notes.hide()
 
     def _lay_out(self, can_stop: bool) -> None:
@@ -108,16 +108,16 @@ class JobPanel(QWidget):
 
     def show_problem(self, text: str) -> None:
         """Show why it could not even begin."""
-        self._end(Ending(How.FAILED, text))
+        self.show_ending(Ending(How.FAILED, text))
 
     def disconnect_activity(self) -> None:
         """Stop to follow the activity, which outlives this panel."""
         self._activity.began.disconnect(self._begin)
         self._activity.reported.disconnect(self._report)
-        self._activity.ended.disconnect(self._end)
+        self._activity.ended.disconnect(self.show_ending)
 
     def _begin(self) -> None:
-        self._forget_ending()
+        self.forget_ending()
         self.notes.clear()
         self.notes.hide()
         self._bar.setValue(0)
@@ -135,7 +135,8 @@ class JobPanel(QWidget):
             self.notes.setText("\n".join(part for part in (self.notes.text(), event.text) if part))
             self.notes.show()
 
-    def _end(self, ending: Ending) -> None:
+    def show_ending(self, ending: Ending) -> None:
+        """Show one line of result."""
         self._show_running(False)
         self.ending.setText(ending.text)
         self.ending.setStyleSheet("color: #ff8c69;" if ending.how is How.FAILED else "")
@@ -163,7 +164,8 @@ class JobPanel(QWidget):
         self.cancel_button.setText("Cancelling …")
         self._activity.cancel()
 
-    def _forget_ending(self) -> None:
+    def forget_ending(self) -> None:
+        """Dismiss the line of result."""
         self._details_button.setChecked(False)
         for widget in (self.ending, self._dismiss, self._details_button, self._copy, self._details):
             widget.hide()

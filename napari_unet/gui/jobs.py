@@ -94,16 +94,24 @@ class JobRunner(QObject):
         if self._running and self._child is not None:
             self._child.tell(command)
 
-    def cancel(self) -> None:
-        """End the job with nothing to show, within a second whatever it is doing."""
-        if not self._running or self._cancelling:
+    def cancel(self, *, patiently: bool = False) -> None:
+        """End the job with nothing to show, within a second whatever it is doing.
+
+        Parameters
+        ----------
+        patiently
+            Let it come to its next yield, however long that takes, so that the process stays warm.
+        """
+        if not self._running:
             return
-        self._cancelling = True
-        if self._child is not None and self._child.busy:
-            self._child.close_job()
-            self._patience.start()
-        else:
+        if self._child is None or not self._child.busy:
             self._end(Closed())
+            return
+        if not self._cancelling:
+            self._cancelling = True
+            self._child.close_job()
+        if not patiently and not self._patience.isActive():
+            self._patience.start()
 
     def close(self) -> None:
         """End the process; no further signal comes."""

@@ -7,6 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pint
+from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.types import LayerData
 from napari.utils.colormaps import DirectLabelColormap
@@ -18,6 +19,8 @@ from napari_unet.scan import Geometry, Scan, Unit, stack_channels
 
 METADATA = "napari_unet"
 """Key of this program's part of a layer's metadata."""
+SCAN_LAYERS = "scan_layers"
+"""Key, in there, of the names of the layers that a mask was predicted from."""
 PAINTED_BACKGROUND = (0.35, 0.35, 0.35)
 """Colour of label 255."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
@@ -147,7 +150,7 @@ def place_of(layer: Image | Labels) -> dict[str, Any]:
         "axis_labels": tuple(layer.axis_labels[i] for i in keep),
     }
     about = layer.metadata.get(METADATA, {})
-    place["metadata"] = {METADATA: {key: about[key] for key in ("geometry",) if key in about}}
+    place["metadata"] = {METADATA: {key: about[key] for key in ("geometry", SCAN_LAYERS) if key in about}}
     return place
 
 
@@ -196,6 +199,21 @@ def mask_shape_of(layer: Labels) -> tuple[int, ...]:
     """Shape of a labels layer's finest level."""
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     return tuple(int(n) for n in data.shape)
+
+
+def images_beneath(viewer: ViewerModel, mask: Labels) -> list[Image]:
+    """Find the scan of a mask: the layers it was predicted from, else the topmost image on its grid, else none."""
+
+    def fits(layer: Layer) -> bool:
+        with suppress(BadInput):
+            return isinstance(layer, Image) and scan_of(layer).mask_shape == mask_shape_of(mask)
+        return False
+
+    names = mask.metadata.get(METADATA, {}).get(SCAN_LAYERS, ())
+    known = [viewer.layers[name] for name in names if name in viewer.layers]
+    if known and len(known) == len(names) and all(map(fits, known)):
+        return known
+    return next(([layer] for layer in reversed(viewer.layers) if fits(layer)), [])
 
 
 def voxels_of(layer: Labels) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from napari_unet.events import Event, SlicesDone
 from napari_unet.gui.activity import Ending, How, ScanActivity
 from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
+from napari_unet.gui.layers import METADATA, SCAN_LAYERS
 from napari_unet.gui.live_labels import LiveLabels
 from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
@@ -40,6 +41,7 @@ class Prediction(ScanActivity):
         super().__init__(viewer, session, exchange, runner)
         self._background = background
         self._classes: tuple[ClassInfo, ...] = ()
+        self._scan_layers: tuple[str, ...] = ()
         self._out: SharedArray | None = None
         self._result: LiveLabels | None = None
         self._done: set[int] = set()
@@ -71,6 +73,7 @@ class Prediction(ScanActivity):
             return
         scans = self._follow(viewer, images)
         self._classes = model.description.foreground
+        self._scan_layers = tuple(image.name for image in images)
         self._result, self._done = None, set()
         looked_at = self._looked_at
         slices = (looked_at,) if this_slice else None
@@ -104,6 +107,7 @@ class Prediction(ScanActivity):
                 return
             name = f"{self._scan.name} prediction"
             self._result = LiveLabels(viewer, self._scan, self._image, name, self._classes)
+            self._result.layer.metadata[METADATA][SCAN_LAYERS] = self._scan_layers
         self._result.write(slices, self._out.open())
         self._done.update(slices)
 

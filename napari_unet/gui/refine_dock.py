@@ -1,63 +1,102 @@
-"""The Refine dock: a mask, the steps, a preview of the slice in view, and Apply to a new layer."""
+"""The Refine dock: a mask, the steps, a preview of the slice in view, and Apply to a new layer or to the mask."""
 
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QLabel
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_unet.config import RefineConfig
 from napari_unet.errors import UnetError
 from napari_unet.gui.activity import Ending, How
-from napari_unet.gui.choosers import NO_MASK, LayerChooser, is_labels
+from napari_unet.gui.choosers import NO_MASK, ComboBox, LayerChooser, ScanChooser, is_labels
 from napari_unet.gui.dock import Dock, line, rows
+from napari_unet.gui.edits import can_edit
 from napari_unet.gui.job_panel import JobPanel
-from napari_unet.gui.layers import mask_shape_of, scan_of
-from napari_unet.gui.refining import Refinement
+from napari_unet.gui.layers import images_beneath, mask_shape_of, scan_of
+from napari_unet.gui.pipeline_menu import PipelineMenu
+from napari_unet.gui.refining import Chosen
 from napari_unet.gui.step_list import StepList
+from napari_unet.gui.train_dock import scan_info
+from napari_unet.gui.undo_button import UndoButton
 from napari_unet.session import MaskInfo, Ready, State, Verb
 
-PREVIEW_MS = 150
-"""After a change it waits for so long before it previews."""
+PREVIEW_MS = 20
+"""After a change it waits for so long before it previews: what comes at once is previewed once."""
+BUSY_MS = 200
+"""How often it looks whether another job is over."""
 NO_SPACING = "This mask has no spacing in mm: lengths count voxels, and 1 ml is 1000 voxels."
+NEW_LAYER, IN_PLACE = "a new layer", "this mask (can be undone)"
+NOT_IN_PLACE = "This mask cannot be changed so that it can be undone: it lies on a disk or cannot be painted on."
 
 
 class RefineDock(Dock):
-    """Refine a mask into a new layer."""
+    """Refine a mask, into a new layer or in place."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self.mask_box = LayerChooser(self.workspace.viewer, is_labels, NO_MASK)
+        self.workspace.warm_refinement()
+        self._make_controls()
+        self._wait = QTimer(self)
+        self._wait.setSingleShot(True)
+        self._outdated = False
+        self._followed: list[Labels] = []
+        self._labels: dict[QWidget, QLabel] = {}
+        self._lay_out()
+        self._connect()
+        self._take_mask()
+
+    def _make_controls(self) -> None:
+        viewer = self.workspace.viewer
+        self.mask_box = LayerChooser(viewer, is_labels, NO_MASK)
+        self.scan = ScanChooser(viewer)
+        self.region_box = LayerChooser(viewer, is_labels, NO_MASK)
         self.steps = StepList(self.session.state.refine_config)
+        self.pipeline = PipelineMenu(lambda: self.steps.config, lambda: self.mask_box.layer)
         self.units = line("units")
         self.units.setText(NO_SPACING)
         self.keep_paint = QCheckBox("Keep what I painted")
         self.keep_paint.setToolTip("Voxels painted in the layer chosen in the Train dock are not changed")
         self.keep_paint.setChecked(True)
         self.preview = QCheckBox("Preview this slice")
+        self.preview.setToolTip("Outlines: blue would be added, orange removed, yellow another class; white is painted")
         self.effect = line("effect")
+        self.where = ComboBox()
+        self.where.addItem(NEW_LAYER, False)
+        self.where.addItem(IN_PLACE, True)
         self.panel = JobPanel(self.workspace.refinement, "Apply")
-        self._wait = QTimer(self)
-        self._wait.setSingleShot(True)
-        self._wait.setInterval(PREVIEW_MS)
-        self._apply_next = False
-        self._lay_out()
-        self._connect()
-        self._take_mask()
+        self.undo_button = UndoButton()
 
     def _lay_out(self) -> None:
-        choices = rows()
-        choices.addRow("Mask", self.mask_box)
+        choices = QGridLayout()  # unlike a form, it closes the gap where a row is hidden
+        choices.setColumnStretch(1, 1)
+        fields = (("Mask", self.mask_box), ("Scan", self.scan), ("Region", self.region_box))
+        for row, (words, field) in enumerate(fields):
+            label = self._labels[field] = QLabel(words)
+            label.setBuddy(field)
+            choices.addWidget(label, row, 0)
+            choices.addWidget(field, row, 1)
         self.column.addLayout(choices)
-        self.column.addWidget(QLabel("Steps, first to last"))
-        self.column.addWidget(self.steps)
-        for widget in (self.units, self.keep_paint, self.preview, self.effect, self.panel):
+        head = QHBoxLayout()
+        head.addWidget(QLabel("Steps, first to last"), 1)
+        head.addWidget(self.pipeline)
+        self.column.addLayout(head)
+        for widget in (self.steps, self.units, self.keep_paint, self.preview, self.effect):
             self.column.addWidget(widget)
+        result = rows()
+        result.addRow("Result", self.where)
+        self.column.addLayout(result)
+        self.column.addWidget(self.panel)
+        self.column.addWidget(self.undo_button)
         self.column.addStretch()
         self.effect.hide()
 
     def _connect(self) -> None:
         self.mask_box.chosen.connect(self._take_mask)
+        self.scan.chosen.connect(self._take_scan)
+        self.region_box.chosen.connect(self._take_region)
         self.steps.changed.connect(self._take_steps)
+        self.pipeline.chosen.connect(self._show_steps)
+        self.pipeline.failed.connect(self.panel.show_problem)
         self.preview.toggled.connect(self._toggle_preview)
         self.keep_paint.toggled.connect(self._preview_soon)
         self.panel.pressed.connect(self.start)
@@ -69,32 +108,36 @@ class RefineDock(Dock):
     def leave(self) -> None:
         """Let go of everything that outlives the dock."""
         self._wait.stop()
+        self._follow([])
+        self.undo_button.follow(None)
         self.panel.disconnect_activity()
         self.session.changed.disconnect(self._show_state)
         self.workspace.refine_preview.ended.disconnect(self._previewed)
+        self.workspace.refine_preview.cancel(patiently=True)
         self.workspace.refine_preview.remove_preview()
         self.workspace.viewer.dims.events.current_step.disconnect(self._preview_soon)
-        self.mask_box.disconnect_viewer()
+        for chooser in (self.mask_box, self.scan, self.region_box):
+            chooser.disconnect_viewer()
 
     def start(self) -> None:
-        """Refine the whole mask into a new layer."""
-        preview = self.workspace.refine_preview
-        if preview.running:
-            self._apply_next = True
-            preview.cancel()
-            return
-        self._apply_next = False
+        """Refine the whole mask."""
         self.preview.setChecked(False)
-        self._run(self.workspace.refinement)
+        self.workspace.when_refinery_is_free(self._apply)
 
-    def _run(self, refinement: Refinement) -> None:
-        mask = self.mask_box.layer
-        if mask is None:
-            return
+    def _apply(self) -> None:
         try:
-            refinement.start(mask, self.steps.config, self._paint() if self.keep_paint.isChecked() else None)
+            chosen = self._chosen()
+            if chosen is not None and isinstance(self.session.readiness(Verb.REFINE), Ready):
+                self.workspace.refinement.start(chosen, in_place=self.where.currentData())
         except UnetError as error:
             self.panel.show_problem(str(error))
+
+    def _chosen(self) -> Chosen | None:
+        mask = self.mask_box.layer
+        if mask is None:
+            return None
+        paint = self._paint() if self.keep_paint.isChecked() else None
+        return Chosen(mask, self.steps.config, paint, tuple(self.scan.layers), self.region_box.layer)
 
     def _paint(self) -> Labels | None:
         """Find the layer that the Train dock has chosen, if it lies on this mask and is not the mask."""
@@ -105,23 +148,56 @@ class RefineDock(Dock):
         layer = layers[paint.name]
         return layer if layer is not mask and mask_shape_of(layer) == mask_shape_of(mask) else None
 
+    # --- what is chosen
+
     def _take_mask(self) -> None:
         layer = self.mask_box.layer
-        info, spaced = None, True
+        info, spaced, editable = None, True, False
         if layer is not None:
+            editable = can_edit(layer)
             info = MaskInfo(layer.name, mask_shape_of(layer))
             try:
                 spaced = scan_of(layer).unit == "mm"
             except UnetError as error:
                 info = MaskInfo(layer.name, mask_shape_of(layer), str(error))
+            self.scan.choose(images_beneath(self.workspace.viewer, layer))
         self.units.setVisible(not spaced)
+        if not editable:
+            self.where.setCurrentIndex(0)
+        self.where.setEnabled(editable)
+        self.where.setToolTip("" if editable or layer is None else NOT_IN_PLACE)
+        self.undo_button.follow(layer)
         self.session.update(mask=info)
+        self._take_scan()
+        self._take_region()
         self._show_state(self.session.state)
+
+    def _take_scan(self) -> None:
+        info, problem = scan_info(self.scan)
+        self.session.update(refine_scan=info, refine_problem=problem)
+        self._preview_soon()
+
+    def _take_region(self) -> None:
+        layer = self.region_box.layer
+        self.session.update(region=None if layer is None else MaskInfo(layer.name, mask_shape_of(layer)))
         self._preview_soon()
 
     def _take_steps(self, config: RefineConfig) -> None:
         self.session.update(refine_config=config)
         self._preview_soon()
+
+    def _show_steps(self, config: RefineConfig) -> None:
+        self.steps.set_config(config)
+        self._take_steps(config)
+
+    def _show_state(self, state: State) -> None:
+        looks_at = state.refine_config.looks_at
+        for what, field in (("scan", self.scan), ("region", self.region_box)):
+            for widget in (field, self._labels[field]):
+                widget.setVisible(what in looks_at)
+        self.panel.set_readiness(self.session.readiness(Verb.REFINE))
+
+    # --- the preview
 
     def _toggle_preview(self, on: bool) -> None:
         self.effect.setVisible(on)
@@ -130,25 +206,56 @@ class RefineDock(Dock):
             self._preview_soon()
         else:
             self._wait.stop()
-            self.workspace.refine_preview.cancel()
+            self._follow([])
+            self.workspace.refine_preview.cancel(patiently=True)
             self.workspace.refine_preview.remove_preview()
 
     def _preview_soon(self, event: object = None) -> None:
         if self.preview.isChecked():
-            self._wait.start()
+            self.effect.setEnabled(False)  # what it says is of before
+            self._wait.start(PREVIEW_MS)
 
     def _start_preview(self) -> None:
-        if self.workspace.refine_preview.running or self.workspace.refinement.running:
-            self._wait.start()
-        elif self.preview.isChecked() and isinstance(self.session.readiness(Verb.REFINE), Ready):
-            self._run(self.workspace.refine_preview)
+        preview = self.workspace.refine_preview
+        self._outdated = preview.running
+        if preview.running:
+            preview.cancel(patiently=True)  # what it would show is of yesterday; the next one begins when it is over
+        elif self.workspace.refinery.running:
+            self._wait.start(BUSY_MS)
+        else:
+            self._preview()
+
+    def _preview(self) -> None:
+        readiness = self.session.readiness(Verb.REFINE)
+        try:
+            chosen = self._chosen()
+            if chosen is not None and isinstance(readiness, Ready):
+                self._follow([layer for layer in (chosen.mask, chosen.paint) if layer is not None])
+                self.workspace.refine_preview.start(chosen)
+            else:
+                self.workspace.refine_preview.show_nothing()
+                self.effect.setText("")
+        except UnetError as error:
+            self.effect.setText(str(error))
+            self.effect.setEnabled(True)
 
     def _previewed(self, ending: Ending) -> None:
-        self.effect.setText(ending.text if ending.how is not How.CANCELLED else "")
-        if self._apply_next:
-            self.start()
-        elif not self.preview.isChecked():
+        if not self.preview.isChecked():
             self.workspace.refine_preview.remove_preview()
+        elif self._outdated:
+            self._wait.start(0)
+        elif ending.how is not How.CANCELLED:
+            self.effect.setText(ending.text)
+            self.effect.setEnabled(not self._wait.isActive())
 
-    def _show_state(self, state: State) -> None:
-        self.panel.set_readiness(self.session.readiness(Verb.REFINE))
+    def _follow(self, layers: list[Labels]) -> None:
+        """Preview again when somebody paints on these layers, or takes a stroke back."""
+        if layers == self._followed:
+            return
+        for layer in self._followed:
+            for event in (layer.events.paint, layer.events.data, layer.events.set_data):
+                event.disconnect(self._preview_soon)
+        self._followed = layers
+        for layer in layers:
+            for event in (layer.events.paint, layer.events.data, layer.events.set_data):
+                event.connect(self._preview_soon)

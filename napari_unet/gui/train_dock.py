@@ -13,6 +13,7 @@ from napari_unet.gui.activity import Ending, How
 from napari_unet.gui.choosers import NO_PAINT, ComboBox, LayerChooser, ScanChooser, is_labels
 from napari_unet.gui.class_list import ClassList
 from napari_unet.gui.dock import Dock, Folded, line, rows
+from napari_unet.gui.fill_panel import FillPanel
 from napari_unet.gui.forms import ConfigForm
 from napari_unet.gui.job_panel import JobPanel
 from napari_unet.gui.layers import classes_of, mask_shape_of, scan_of, show_classes, with_colour
@@ -49,6 +50,7 @@ class TrainDock(Dock):
         self.new_button = QPushButton("New")
         self.new_button.setToolTip("Make a paint layer for this scan and take the brush")
         self.classes = ClassList()
+        self.fill = FillPanel(self.workspace, lambda: self.paint.layer)
         self.unpainted = ComboBox()
         for choice, words in UNPAINTED_WORDS.items():
             self.unpainted.addItem(words, choice)
@@ -78,6 +80,7 @@ class TrainDock(Dock):
         choices.addRow("Paint", paint)
         self.column.addLayout(choices)
         self.column.addWidget(self.classes)
+        self.column.addWidget(Folded("Fill between painted slices", self.fill))
         self.column.addWidget(QLabel("Unpainted voxels are"))
         self.column.addWidget(self.unpainted)
         self.column.addWidget(self.sentence)
@@ -129,6 +132,7 @@ class TrainDock(Dock):
         self.panel.disconnect_activity()
         self.session.changed.disconnect(self._show_state)
         self._follow_paint(None, None)
+        self.fill.disconnect_workspace()
         self.scan.disconnect_viewer()
         self.paint.disconnect_viewer()
 
@@ -188,6 +192,8 @@ class TrainDock(Dock):
 
     def _follow_paint(self, layer: Labels | None, scan: Scan | None) -> None:
         before, self._followed = self._followed, layer
+        if before is not layer:
+            self.fill.follow(layer)
         if before is not None:
             before.events.selected_label.disconnect(self._show_selected)
             before.events.mode.disconnect(self._show_selected)

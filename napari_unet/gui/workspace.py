@@ -1,18 +1,20 @@
 """What belongs to one viewer: its session, its processes, its jobs. The docks are views of it."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from napari.components import ViewerModel
 from napari.layers import Image
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.config import PredictConfig
 from napari_unet.gui.background import Background
+from napari_unet.gui.filling import Filling
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import warm_up_colours
 from napari_unet.gui.predicting import Prediction
-from napari_unet.gui.refining import Refinement
+from napari_unet.gui.refining import Refinement, RefinePreview
 from napari_unet.gui.training import Training
 from napari_unet.runner import Exchange
 from napari_unet.session import Session, TrainedModel
@@ -42,8 +44,11 @@ class Workspace:
         self.refinery = JobRunner(self.background, REFINEMENT)
         self.training = Training(self._viewer, self.session, self.exchange, self.engine)
         self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
-        self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery)
-        self.refine_preview = Refinement(self._viewer, self.session, self.exchange, self.refinery, preview=True)
+        self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery, self.background)
+        self.refine_preview = RefinePreview(self._viewer, self.session, self.exchange, self.refinery)
+        self.filling = Filling(self._viewer, self.session, self.exchange, self.refinery, self.background)
+        self.refine_preview.ended.connect(self._start_next)
+        self._next: Callable[[], None] | None = None
         self._docks = 0
         self._closed = False
 
@@ -73,6 +78,24 @@ class Workspace:
         self.prediction.start(images, model, config, this_slice=this_slice)
         self.training.hide_preview()
 
+    def when_refinery_is_free(self, start: Callable[[], None]) -> None:
+        """Start a job of refinement or filling as soon as a preview has made room for it."""
+        if self.refine_preview.running:
+            self._next = start
+            self.refine_preview.cancel()
+        else:
+            start()
+
+    def _start_next(self, ending: object) -> None:
+        start, self._next = self._next, None
+        if start is not None:
+            QTimer.singleShot(0, start)  # once everybody has heard of the ending
+
+    def warm_refinement(self) -> None:
+        """Let the process for refinement stand ready, and what previews need in this one."""
+        self.refinery.warm()
+        self.background.run(_import_refinement, _nothing, _nothing)
+
     def dock_opened(self) -> None:
         """Count a dock that was opened; the processes warm up with the first."""
         self._docks += 1
@@ -83,7 +106,13 @@ class Workspace:
         """Count a dock that was closed; with the last one, what runs and the processes end."""
         self._docks -= 1
         if not self._docks and not self._closed:
-            for activity in (self.training, self.prediction, self.refinement, self.refine_preview):
+            for activity in (
+                self.training,
+                self.prediction,
+                self.refinement,
+                self.refine_preview,
+                self.filling,
+            ):
                 activity.abandon()
             self.engine.close()
             self.refinery.close()
@@ -95,6 +124,10 @@ class Workspace:
         self.refinery.close()
         self.background.close()
         self.exchange.close()
+
+
+def _import_refinement() -> None:
+    import napari_unet.refinement.pipeline  # noqa: F401  it takes half a second, in a thread
 
 
 def _nothing(outcome: object) -> None:

@@ -4,6 +4,8 @@ from napari_unet.runner.child import Child, Closed, Failed, Finished, Message
 from napari_unet.runner.exchange import Exchange, SharedArray, SharedScan
 from napari_unet.runner.here import run_here
 from napari_unet.runner.requests import (
+    FillDone,
+    FillRequest,
     PredictDone,
     PredictRequest,
     RefineDone,
@@ -18,6 +20,8 @@ __all__ = [
     "Closed",
     "Exchange",
     "Failed",
+    "FillDone",
+    "FillRequest",
     "Finished",
     "Message",
     "PredictDone",

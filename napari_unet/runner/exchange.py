@@ -84,17 +84,13 @@ class Exchange:
         """Copy an array, slice by slice, so that a lazy one never is in memory whole."""
         shared = self.empty(array.shape, array.dtype)
         mapped = shared.open(writable=True)
-        for i in range(array.shape[0]):
-            mapped[i] = np.asarray(array[i])
+        for place in np.ndindex(shared.shape[:-2]):
+            mapped[place] = np.asarray(array[place])
         return shared
 
     def put_scan(self, scan: Scan) -> SharedScan:
         """Copy a scan's voxels, slice by slice."""
-        shared = self.empty(scan.array.shape, scan.array.dtype)
-        mapped = shared.open(writable=True)
-        for channel in range(scan.channels):
-            for z in range(scan.grid[0]):
-                mapped[channel, z] = np.asarray(scan.array[channel, z])
+        shared = self.put(scan.array)
         return SharedScan(shared, {f.name: getattr(scan, f.name) for f in fields(scan) if f.name != "array"})
 
     def remove(self, *arrays: SharedArray | SharedScan | None) -> None:

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from napari_unet.annotation import ClassInfo
-from napari_unet.config import PredictConfig, RefineConfig, TrainConfig
+from napari_unet.config import FillBetweenConfig, PredictConfig, RefineConfig, TrainConfig
 from napari_unet.events import Job
 from napari_unet.model_file import ModelDescription, load_model
+from napari_unet.normalisation import Normalisation
 from napari_unet.runner.exchange import SharedArray, SharedScan
+from napari_unet.scan import Geometry
 
 
 class Request(Protocol):
@@ -133,8 +137,10 @@ class RefineRequest:
     ----------
     mask, out
         (Z, Y, X) uint8.
-    config, spacing, depth, protected, slices
+    config, spacing, depth, protected, intensities, region, measured, geometry, slices
         As in ``refine_job``.
+    probabilities
+        (K, Z, Y, X), and which class each of the K is.
     """
 
     mask: SharedArray
@@ -143,19 +149,75 @@ class RefineRequest:
     spacing: tuple[float, float, float]
     depth: int
     protected: SharedArray | None = None
+    intensities: SharedArray | None = None
+    probabilities: tuple[SharedArray, tuple[int, ...]] | None = None
+    region: SharedArray | None = None
+    measured: tuple[Normalisation, ...] = ()
+    geometry: Geometry | None = None
     slices: tuple[int, ...] | None = None
 
     def job(self) -> Job[RefineDone]:
         """Refine."""
+        from napari_unet.refinement import Probabilities
         from napari_unet.refinement.pipeline import refine_job
 
+        known = None
+        if self.probabilities is not None:
+            array, labels = self.probabilities
+            known = Probabilities(array.open(), labels)
         refined = yield from refine_job(
             self.mask.open(),
             self.config,
             spacing=self.spacing,
             depth=self.depth,
-            protected=None if self.protected is None else self.protected.open(),
+            protected=_opened(self.protected),
+            intensities=_opened(self.intensities),
+            probabilities=known,
+            region=_opened(self.region),
+            measured=self.measured,
+            geometry=self.geometry,
             out=self.out.open(writable=True),
             slices=self.slices,
         )
         return RefineDone(dict(refined.added), dict(refined.removed), refined.voxel_ml)
+
+
+@dataclass(frozen=True, slots=True)
+class FillDone:
+    """A finished filling: the voxels that each label gained (255 is background), and the ml of a voxel."""
+
+    added: Mapping[int, int]
+    voxel_ml: float
+
+
+@dataclass(frozen=True, slots=True)
+class FillRequest:
+    """Fill the slices between painted ones; see :func:`napari_unet.refinement.between.fill_between_job`.
+
+    Parameters
+    ----------
+    paint, out
+        (Z, Y, X) uint8.
+    config, spacing, depth
+        As in ``fill_between_job``.
+    """
+
+    paint: SharedArray
+    out: SharedArray
+    config: FillBetweenConfig
+    spacing: tuple[float, float, float]
+    depth: int
+
+    def job(self) -> Job[FillDone]:
+        """Fill."""
+        from napari_unet.refinement.between import fill_between_job
+
+        out = self.out.open(writable=True)
+        filled = yield from fill_between_job(
+            self.paint.open(), self.config, spacing=self.spacing, depth=self.depth, out=out
+        )
+        return FillDone(dict(filled.added), filled.voxel_ml)
+
+
+def _opened(shared: SharedArray | None) -> NDArray[Any] | None:
+    return None if shared is None else shared.open()

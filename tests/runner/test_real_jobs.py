@@ -1,6 +1,7 @@
 """Training, prediction and refinement in a real child process, on a phantom."""
 
 import os
+import pickle
 import signal
 
 import numpy as np
@@ -10,21 +11,28 @@ from napari_unet.annotation import BACKGROUND, new_class
 from napari_unet.config import (
     AugmentConfig,
     Device,
+    FillBetweenConfig,
+    KeepTouching,
     NetworkConfig,
     Precision,
     PredictConfig,
     RefineConfig,
     RemoveSmall,
     TrainConfig,
+    WithinIntensities,
+    WithinRegion,
 )
 from napari_unet.errors import BadModelFile, JobFailed, NothingPainted
 from napari_unet.events import Event, Preview, Progress, SlicesDone, Started, Stop
 from napari_unet.inference import predict
 from napari_unet.model_file import load_model
+from napari_unet.refinement import fill_between, refine
 from napari_unet.runner import (
     Closed,
     Exchange,
     Failed,
+    FillDone,
+    FillRequest,
     Finished,
     PredictDone,
     PredictRequest,
@@ -32,7 +40,7 @@ from napari_unet.runner import (
     RefineRequest,
     TrainRequest,
 )
-from napari_unet.scan import Scan
+from napari_unet.scan import Geometry, Scan
 
 WARM = ("napari_unet.training.loop", "napari_unet.inference.prediction", "napari_unet.refinement.pipeline")
 COMPUTE = {"device": Device.CPU, "precision": Precision.FP32, "threads": 1}
@@ -109,6 +117,52 @@ def test_train_predict_and_refine(start_child, exchange, phantom):
     assert end == Finished(RefineDone({}, {3: 1}, 0.003))
     assert refined.open()[0, 0, 0] == 0
     assert (refined.open() > 0).sum() == 400
+
+
+def test_a_refinement_sees_all_that_is_known(start_child, exchange, phantom):
+    talk = start_child()
+    scan, _ = phantom
+    mask = np.ones(scan.grid, np.uint8)
+    painted, region = np.zeros(scan.grid, bool), np.zeros(scan.grid, np.uint8)
+    painted[:, 0, :5], region[:, :20] = True, 2
+    steps = RefineConfig(steps=(WithinIntensities(lowest=0), WithinRegion(), KeepTouching(points=((0, 0, 0),))))
+    request = RefineRequest(
+        exchange.put(mask),
+        exchange.empty(scan.grid, np.uint8),
+        steps,
+        scan.spacing,
+        scan.depth,
+        protected=exchange.put(painted),
+        intensities=exchange.put(scan.array),
+        probabilities=(exchange.put(np.stack([1.0 - mask, mask])), (0, 1)),
+        region=exchange.put(region),
+        geometry=Geometry.from_spacing(scan.spacing),
+        slices=(1, 2),
+    )
+    assert len(pickle.dumps(request)) < 2000
+    _, end = talk.outcome(request)
+    expected = refine(
+        mask, steps, spacing=scan.spacing, protected=painted, intensities=scan.array, region=region
+    ).labels
+    expected[[0, 3]] = mask[[0, 3]]
+    assert isinstance(end, Finished), end
+    np.testing.assert_array_equal(request.out.open(), expected)
+    assert end.result.removed == {1: int(np.count_nonzero(expected == 0))}
+    assert 0 < end.result.removed[1] < mask[:2].size
+
+
+def test_paint_is_filled_between_slices(start_child, exchange):
+    talk = start_child()
+    paint = np.zeros((5, 16, 16), np.uint8)
+    paint[0, 2:14, 2:14] = paint[4, 6:10, 6:10] = 7
+    request = FillRequest(
+        exchange.put(paint), exchange.empty(paint.shape, np.uint8), FillBetweenConfig(), (2.0, 1.0, 1.0), 5
+    )
+    _, end = talk.outcome(request)
+    expected = fill_between(paint, spacing=(2.0, 1.0, 1.0))
+    np.testing.assert_array_equal(request.out.open(), expected.paint)
+    assert end == Finished(FillDone(expected.added, 0.002))
+    assert expected.added[7] > 0
 
 
 def test_a_training_stops_closes_and_dies(start_child, exchange, phantom):
