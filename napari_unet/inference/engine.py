@@ -71,13 +71,20 @@ class Engine:
         return self.model.description.network.dimensions == 2
 
     def cut(self, volume: ZYX) -> Cut:
-        """Choose how to cut volumes of so many voxels, (Z, Y, X): as configured, else by the memory at hand."""
+        """Choose how to cut volumes of so many voxels, (Z, Y, X): as configured, else by the memory at hand.
+
+        A network that depends on all it sees looks through windows as large as those it learned from: on more than
+        that, its normalisation finds other means than it was trained with.
+        """
         tile = self.config.tile
         if self.flat:
             volume = (1, *volume[1:])
         stride, halo = self._stride, self._halo
         z, y, x = volume
         core = (min(tile, z), min(tile, y), min(tile, x)) if tile else core_within(self._room(), volume, stride, halo)
+        if not self._local:
+            learned = self.model.description.training.patch
+            core = (core[0], min(learned, core[1]), min(learned, core[2]))
         batch = 1
         if self.on_gpu and self.flat:
             batch = min(MOST_BATCH, max(1, BATCH_VOXELS // most_seen(volume, core, stride, halo)))

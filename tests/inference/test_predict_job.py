@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet.config import Device, PredictConfig
+from napari_unet.config import Device, Normaliser, PredictConfig
 from napari_unet.errors import BadInput, OutOfMemory, UnetError
 from napari_unet.events import LookAt, Note, Progress, SlicesDone, Started, Stop
 from napari_unet.inference import engine as engine_module
@@ -432,3 +432,11 @@ def test_weights_of_another_network_are_refused(phantom, config):
     other = type(model)(phantom.model(width=8).description, model.weights)
     with pytest.raises(UnetError, match="weights do not belong"):
         next(predict_job(other, phantom.scan(1, 8, 8), config))
+
+
+def test_a_network_that_depends_on_all_it_sees_looks_through_windows_of_the_size_it_learned_from(config, phantom):
+    model = phantom.model(normalisation=Normaliser.INSTANCE)
+    training = model.description.training.model_copy(update={"patch": 32})
+    model = type(model)(model.description.model_copy(update={"training": training}), model.weights)
+    assert Engine(model, config).cut((5, 64, 24)).core[1:] == (32, 24)
+    assert Engine(phantom.model(), config).cut((5, 64, 24)).core[1:] == (64, 24)
