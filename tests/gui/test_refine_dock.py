@@ -5,13 +5,22 @@ import json
 import numpy as np
 import pytest
 
-from napari_unet.config import Closing, FillHoles, RefineConfig, RemoveSmall, WithinIntensities, WithinRegion
+from napari_unet.config import (
+    Closing,
+    DenseCRF,
+    FillHoles,
+    RefineConfig,
+    RemoveSmall,
+    WithinIntensities,
+    WithinRegion,
+)
 from napari_unet.gui import refining
 from napari_unet.gui.activity import How
 from napari_unet.gui.edits import applied
+from napari_unet.gui.layers import METADATA
 from napari_unet.gui.outlines import ADDED, EXCHANGED, KEPT, REMOVED, outline_labels
-from napari_unet.gui.refining import PREVIEW_NAME
-from napari_unet.refinement import refine
+from napari_unet.gui.refining import PREVIEW_NAME, PROBABILITIES
+from napari_unet.refinement import Probabilities, refine
 
 PLACE = {"scale": (2.0, 1.0, 1.0), "units": ("mm", "mm", "mm")}
 HOLES = RefineConfig(steps=(FillHoles(),))
@@ -332,3 +341,19 @@ def test_the_scan_of_a_mask_is_found(window, refinable, phantom):
     np.testing.assert_array_equal(
         window.viewer.layers["prediction refined"].data, phantom.ball * (-phantom.scan <= -50)
     )
+
+
+def test_the_dense_crf_gets_the_scan_and_the_probabilities(window, refinable, phantom):
+    mask = window.viewer.layers["mask"]
+    likely = np.stack([1.0 - phantom.ball, phantom.ball]).astype(np.float16)
+    about = {**mask.metadata.get(METADATA, {}), PROBABILITIES: Probabilities(likely, (0, 1))}
+    mask.metadata[METADATA] = about
+    steps = RefineConfig(steps=(DenseCRF(),))
+    choose(refinable, *steps.steps)
+    assert not refinable.scan.isHidden()
+    outlines = preview(window, refinable).copy()
+    assert apply(window, refinable).how is How.DONE
+    refined = window.viewer.layers["mask refined"].data
+    np.testing.assert_array_equal(outlines, outline_labels(mask.data[2], refined[2]))
+    known = {"intensities": phantom.scan, "probabilities": Probabilities(likely, (0, 1))}
+    np.testing.assert_array_equal(refined, refine(mask.data, steps, spacing=PLACE["scale"], **known).labels)
