@@ -4,24 +4,20 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.annotation import LARGEST_CLASS
+from napari_unet.cli.evidence import intensities_on, probabilities_on
 from napari_unet.cli.files import check_output, grid_of
 from napari_unet.cli.options import add_step_options
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
+from napari_unet.cli.suggest import suggest
 from napari_unet.config import RefineConfig
-from napari_unet.errors import BadInput
-from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask, read_scan, write_mask
+from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask, write_mask
 from napari_unet.io.mask import named
-from napari_unet.scan import Scan
 
 if TYPE_CHECKING:
-    from napari_unet.refinement import Probabilities, Refined
+    from napari_unet.refinement import Refined
 
 
 def add_to(commands: Any) -> None:
@@ -34,7 +30,7 @@ def add_to(commands: Any) -> None:
         + ", with their defaults.",
     )
     parser.add_argument("mask", type=Path, metavar="MASK", help="the mask")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the mask to write")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="the mask to write")
     parser.add_argument(
         "--classes", type=class_numbers, metavar="1,5", help="the classes that the steps work on; all when not given"
     )
@@ -48,6 +44,10 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--region", type=Path, metavar="MASK", help="another mask on the same grid, for the step within-region"
     )
+    parser.add_argument(
+        "--suggest", type=Path, metavar="PAINT",
+        help="only try a few refinements and tell by this paint what they gain; --save-pipeline keeps the best",
+    )  # fmt: skip
     parser.add_argument(
         "--pipeline", type=Path, metavar="STEPS.json",
         help='the steps with all their parameters: {"steps": [{"kind": "opening", "radius": 3}]}',
@@ -69,11 +69,18 @@ def class_numbers(text: str) -> tuple[int, ...]:
 
 
 def run(args: Namespace) -> None:
-    """Refine the mask and write the result."""
+    """Refine the mask and write the result, or suggest how to."""
     # Imported here: SciPy would keep --help waiting.
     from napari_unet.refinement import refine_job
     from napari_unet.refinement.pipeline_file import write_pipeline
 
+    if args.suggest:
+        if args.output or args.pipeline or args.steps:
+            args.usage_error("--suggest takes no steps and writes no mask: leave out -o and the steps")
+        suggest(args)
+        return
+    if not args.output:
+        args.usage_error("the following arguments are required: -o/--output")
     if args.pipeline and args.steps:
         args.usage_error("name steps as options or in a file, not both")
     inputs = [file for file in (args.mask, args.scan, args.probabilities, args.region, args.pipeline) if file]
@@ -102,49 +109,6 @@ def run(args: Namespace) -> None:
     if args.save_pipeline:
         write_pipeline(args.save_pipeline, config)
     report(args.output, written, ran.result, config, stopped=ran.stopped, as_json=args.json)
-
-
-def intensities_on(mask: Mask, file: Path | None) -> NDArray[Any] | None:
-    """Read the scan of a mask as (C, Z, Y, X).
-
-    Raises
-    ------
-    BadInput
-        It cannot be read, or the mask does not lie on it.
-    """
-    if file is None:
-        return None
-    scan = read_scan(file)
-    mask.folded_onto(scan)
-    return scan.array
-
-
-def probabilities_on(grid: Scan, mask: Mask, file: Path | None) -> "Probabilities | None":
-    """Read the probabilities of a mask's classes.
-
-    Raises
-    ------
-    BadInput
-        The file is none that ``predict --probabilities`` wrote, or was written for another scan.
-    """
-    # Imported here: SciPy would keep --help waiting.
-    from napari_unet.refinement import Probabilities
-
-    if file is None:
-        return None
-    try:
-        with np.load(file) as stored:
-            array, labels = stored["probabilities"], stored["labels"]
-    except (OSError, KeyError, ValueError, TypeError, BadZipFile) as error:
-        raise BadInput(
-            f"cannot read the probabilities {file}: it is no file that predict --probabilities wrote."
-        ) from error
-    if array.shape != (len(labels), *mask.labels.shape):
-        raise BadInput(
-            f"the probabilities {file} are for a scan of {array.shape[1:]} but the mask is {mask.labels.shape}: give "
-            "those that were predicted with this mask."
-        )
-    return Probabilities(np.stack([grid.fold(of_class) for of_class in array]), tuple(labels.tolist()))
 
 
 def steps_of(args: Namespace) -> RefineConfig:

@@ -14,10 +14,23 @@ from napari_unet.events import result_of
 from napari_unet.refinement import between
 from napari_unet.refinement.between import Filled, fill_between_job
 from napari_unet.refinement.pipeline import DEFAULT, Refined, refine_job
+from napari_unet.refinement.suggestions import Suggestion, advice, suggest_job
 from napari_unet.refinement.volume import Probabilities
 from napari_unet.scan import Geometry
 
-__all__ = ["Filled", "Probabilities", "Refined", "fill_between", "fill_between_job", "refine", "refine_job"]
+__all__ = [
+    "Filled",
+    "Probabilities",
+    "Refined",
+    "Suggestion",
+    "advice",
+    "fill_between",
+    "fill_between_job",
+    "refine",
+    "refine_job",
+    "suggest",
+    "suggest_job",
+]
 
 
 def refine(
@@ -143,3 +156,50 @@ def fill_between(
     job = fill_between_job(folded, config, spacing=tuple(spacing), depth=paint.shape[-3])  # type: ignore[arg-type]
     filled = result_of(job)
     return replace(filled, paint=filled.paint.reshape(paint.shape))
+
+
+def suggest(
+    mask: NDArray[np.uint8],
+    paint: NDArray[np.uint8],
+    *,
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    intensities: NDArray[Any] | None = None,
+    probabilities: Probabilities | None = None,
+) -> tuple[Suggestion, ...]:
+    """Try a few refinements of a mask on the painted slices and wait for it; see :func:`suggest_job`.
+
+    Parameters
+    ----------
+    mask
+        (Y, X) or (Z, Y, X): 0 background, 1..254 classes, as it was predicted.
+    paint
+        The same shape: 0 not painted, 1..254 classes, 255 background.
+    spacing
+        Distance between voxel centres in mm, (z, y, x), or (y, x) for a flat mask.
+    intensities
+        The scan: the shape of ``mask``, or with a channel axis in front of it.
+    probabilities
+        Of the classes, as predicted, (K, Z, Y, X).
+
+    Returns
+    -------
+    tuple of Suggestion
+        Best first; its :func:`advice` is a sentence.
+
+    Raises
+    ------
+    NothingPainted
+        No class is painted.
+    BadInput
+        The arrays do not fit together.
+    """
+    grid = (-1, *mask.shape[-2:])
+    channels = 1 if intensities is None or intensities.ndim == mask.ndim else len(intensities)
+    job = suggest_job(
+        as_mask(mask).reshape(grid),
+        as_paint(paint).reshape(grid),
+        spacing=(*(1.0,) * (3 - len(spacing)), *spacing),  # type: ignore[arg-type]
+        intensities=None if intensities is None else intensities.reshape(channels, *grid),
+        probabilities=probabilities,
+    )
+    return result_of(job)

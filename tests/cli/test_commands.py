@@ -181,6 +181,24 @@ def test_the_crf_looks_at_the_scan_and_at_what_the_network_said(command, model, 
     assert (results[0] != results[1]).any()
 
 
+def test_it_suggests_what_the_paint_says_helps(command, nifti, tmp_path):
+    truth, steps = read_mask(nifti.truth), tmp_path / "steps.json"
+    rough = truth.labels.copy()
+    rough[np.random.default_rng(0).random(rough.shape) < 0.1] = 0
+    mask = write_mask(tmp_path / "rough.nii.gz", replace(truth, labels=rough))
+    argv = ["refine", mask, "--scan", nifti.scan, "--suggest", nifti.paint, "--save-pipeline", steps]
+    status, told, _ = command(*argv, "--json")
+    found = json.loads(told)
+    assert status == 0
+    assert "to" in found["advice"]
+    assert found["tried"][0]["helps"]
+    assert found["pipeline"] == json.loads(steps.read_text())
+    assert found["advice"] in command(*argv)[1]
+    out = tmp_path / "out.nii.gz"
+    assert command("refine", mask, "--scan", nifti.scan, "--pipeline", steps, "-o", out)[0] == 0
+    assert (read_mask(out).labels == truth.labels).mean() > (rough == truth.labels).mean()
+
+
 def test_objects_that_were_numbered_are_named(command, nrrd, tmp_path):
     truth = read_mask(nrrd.truth)
     two = np.zeros_like(truth.labels)
@@ -273,6 +291,7 @@ def bad(tmp_path, nifti, nrrd, model):
         "steps into a text": (["refine", nrrd.truth, "-o", mask, "--save-pipeline", tmp_path / "s.txt"], ".json"),
         "probabilities that are none": (["refine", nrrd.truth, "-o", mask, "--probabilities", text], "predict --prob"),
         "probabilities of another": (["refine", smaller, "-o", mask, "--probabilities", said], "(8, 32, 32)"),
+        "no class to compare with": (["refine", nrrd.truth, "--suggest", unpainted], "No class is painted"),
         "nothing to fill": (["fill", unpainted, "-o", mask], "Nothing lies between"),
         "slices that are not there": (["predict", model, nifti.scan, "-o", mask, "--slices", "99"], "99"),
         "two masks of one name": (["predict", model, nifti.scan, nrrd.scan, "-o", tmp_path / "d"], "by itself"),
@@ -302,6 +321,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(command, bad, tmp_path):
         (["predict", "m.unet", "a.nii", "b.nii", "-o", "d", "--probabilities", "p.npz"], "one scan"),
         (["refine", "m.nii", "-o", "o.nii", "--classes", "0"], "1,5"),
         (["refine", "m.nii", "-o", "o.nii", "--pipeline", "s.json", "--fill-holes"], "not both"),
+        (["refine", "m.nii"], "-o/--output"),
+        (["refine", "m.nii", "--suggest", "p.nii", "--fill-holes"], "takes no steps"),
         (["refine", "m.nii", "-o", "o.nii", "--grow", "far"], "radius: input should be a valid number"),
         (["refine", "m.nii", "-o", "o.nii", "--grow", "3,onto=2"], "onto: extra inputs"),
         (["refine", "m.nii", "-o", "o.nii", "--keep-touching", "1,2"], "no point"),
