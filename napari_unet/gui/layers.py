@@ -21,6 +21,9 @@ METADATA = "napari_unet"
 """Key of this program's part of a layer's metadata."""
 SCAN_LAYERS = "scan_layers"
 """Key, in there, of the names of the layers that a mask was predicted from."""
+PROBABILITIES = "probabilities"
+"""Key, in there, of how likely a mask's classes were: (K, Z, Y, X) with all other axes folded into Z, and which class
+each of the K is, ascending."""
 PAINTED_BACKGROUND = (0.35, 0.35, 0.35)
 """Colour of label 255."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)

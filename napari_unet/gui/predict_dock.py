@@ -1,7 +1,16 @@
 """The Predict dock: a model, a scan, one button."""
 
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QRadioButton
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_unet.config import PredictConfig
 from napari_unet.errors import UnetError
@@ -28,6 +37,11 @@ class PredictDock(Dock):
         self.this_slice = QRadioButton("this slice")
         self.whole.setChecked(True)
         self.form = ConfigForm(PredictConfig())
+        self.keep = QCheckBox("Keep how likely each class is")
+        self.keep.setToolTip(
+            "<qt>For the dense CRF in Refine, which then knows where the model was in doubt. Takes 2 bytes "
+            "for each voxel and class on the disk.</qt>"
+        )
         self.panel = JobPanel(self.workspace.prediction, "Predict")
         self.volumes = line("volumes")
         self.copy_button = QPushButton("Copy volumes")
@@ -50,7 +64,12 @@ class PredictDock(Dock):
         scope.addStretch()
         choices.addRow("On", scope)
         self.column.addLayout(choices)
-        self.column.addWidget(Folded("Options", self.form))
+        options = QWidget()
+        column = QVBoxLayout(options)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.form)
+        column.addWidget(self.keep)
+        self.column.addWidget(Folded("Options", options))
         self.column.addWidget(self.panel)
         self.column.addWidget(self.volumes)
         self.column.addWidget(self.copy_button)
@@ -84,7 +103,13 @@ class PredictDock(Dock):
         if model is None:
             return
         try:
-            self.workspace.predict(self.scan.layers, model, self.form.value(), this_slice=self.this_slice.isChecked())
+            self.workspace.predict(
+                self.scan.layers,
+                model,
+                self.form.value(),
+                this_slice=self.this_slice.isChecked(),
+                keep_probabilities=self.keep.isChecked(),
+            )
         except UnetError as error:
             self.panel.show_problem(str(error))
 

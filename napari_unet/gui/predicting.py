@@ -16,7 +16,7 @@ from napari_unet.events import Event, SlicesDone
 from napari_unet.gui.activity import Ending, How, ScanActivity
 from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import METADATA, SCAN_LAYERS
+from napari_unet.gui.layers import METADATA, PROBABILITIES, SCAN_LAYERS
 from napari_unet.gui.live_labels import LiveLabels
 from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
@@ -43,12 +43,20 @@ class Prediction(ScanActivity):
         self._classes: tuple[ClassInfo, ...] = ()
         self._scan_layers: tuple[str, ...] = ()
         self._out: SharedArray | None = None
+        self._probabilities: SharedArray | None = None
+        self._labels: tuple[int, ...] = ()
         self._result: LiveLabels | None = None
         self._done: set[int] = set()
         self._wanted = 0
 
     def start(
-        self, images: Sequence[Image], model: TrainedModel, config: PredictConfig, *, this_slice: bool = False
+        self,
+        images: Sequence[Image],
+        model: TrainedModel,
+        config: PredictConfig,
+        *,
+        this_slice: bool = False,
+        keep_probabilities: bool = False,
     ) -> None:
         """Begin to predict.
 
@@ -62,6 +70,8 @@ class Prediction(ScanActivity):
             How to predict.
         this_slice
             Only the slice in view.
+        keep_probabilities
+            Keep with the layer how likely each class is, for a refinement that looks at it; of the whole scan only.
 
         Raises
         ------
@@ -74,6 +84,7 @@ class Prediction(ScanActivity):
         scans = self._follow(viewer, images)
         self._classes = model.description.foreground
         self._scan_layers = tuple(image.name for image in images)
+        self._labels = tuple(info.label for info in model.description.classes)
         self._result, self._done = None, set()
         looked_at = self._looked_at
         slices = (looked_at,) if this_slice else None
@@ -83,6 +94,8 @@ class Prediction(ScanActivity):
         def make_request() -> PredictRequest:
             scan = stack_channels(scans)
             self._out = self._lend(exchange.empty(scan.grid, np.uint8))
+            if keep_probabilities and not this_slice:
+                self._probabilities = self._lend(exchange.empty((len(self._labels), *scan.grid), np.float16))
             return PredictRequest(
                 model_path=str(model.path),
                 scan=self._lend(exchange.put_scan(scan)),
@@ -90,6 +103,7 @@ class Prediction(ScanActivity):
                 config=config,
                 slices=slices,
                 look_at=looked_at,
+                probabilities=self._probabilities,
             )
 
         self._begin(make_request)
@@ -115,6 +129,9 @@ class Prediction(ScanActivity):
         assert isinstance(result, PredictDone)
         if self._result is None:
             return "The scan was taken away meanwhile: there is no layer to show."
+        if self._probabilities is not None:
+            # Mapped, it stays when its file is removed, and goes with the layer.
+            self._result.layer.metadata[METADATA][PROBABILITIES] = (self._probabilities.open(), self._labels)
         labels, scan = self._result.labels, self._scan
         if scan is not None:
             self._background.run(
@@ -127,7 +144,7 @@ class Prediction(ScanActivity):
 
     def _clean_up(self, ending: Ending) -> None:
         super()._clean_up(ending)
-        result, self._result, self._out = self._result, None, None
+        result, self._result, self._out, self._probabilities = self._result, None, None, None
         if result is not None and ending.how is not How.DONE and len(self._done) < self._wanted:
             result.layer.name = f"{result.layer.name} (partial: {len(self._done)} of {self._wanted} slices)"
 

@@ -26,7 +26,7 @@ from napari_unet.gui.edits import (
     size_of,
 )
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import METADATA, class_look, classes_of, place_of, scan_of, voxels_of
+from napari_unet.gui.layers import METADATA, PROBABILITIES, class_look, classes_of, place_of, scan_of, voxels_of
 from napari_unet.gui.outlines import Outlines, outline_labels
 from napari_unet.gui.step_words import pipeline_words
 from napari_unet.normalisation import Normalisation, measure
@@ -36,9 +36,6 @@ from napari_unet.session import Session, Verb
 PREVIEW_NAME = "Refine preview"
 NAMED_CLASSES = 3
 """So many classes are named in a sentence."""
-PROBABILITIES = "probabilities"
-"""Key, in this program's part of a mask's metadata, of the probabilities that it was decided by: a
-``refinement.Probabilities`` on its grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class _Material:
             depth=self.scan.depth if z is None else slab.stop - slab.start,
             protected=None if self._paint is None else put(self._folded(self._paint, slab) != 0),
             intensities=put(self._intensities(slab)) if self._scans else None,
-            probabilities=None if known is None else (put(known.array[:, slab]), known.labels),
+            probabilities=None if known is None else (put(known[0][:, slab]), known[1]),
             region=None if region is None else put(region),
             measured=measured,
             geometry=self.scan.geometry,

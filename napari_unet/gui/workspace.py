@@ -67,15 +67,16 @@ class Workspace:
         config: PredictConfig = PredictConfig(),
         *,
         this_slice: bool = False,
+        keep_probabilities: bool = False,
     ) -> None:
-        """Predict a scan with a model; the preview of the training makes room.
+        """Predict a scan with a model, see :meth:`Prediction.start`; the preview of the training makes room.
 
         Raises
         ------
         BadInput
             The layers do not belong together.
         """
-        self.prediction.start(images, model, config, this_slice=this_slice)
+        self.prediction.start(images, model, config, this_slice=this_slice, keep_probabilities=keep_probabilities)
         self.training.hide_preview()
 
     def when_refinery_is_free(self, start: Callable[[], None]) -> None:

@@ -95,6 +95,8 @@ class PredictRequest:
         (Z, Y, X) uint8, where to write labels.
     config, slices, look_at
         As in ``predict_job``.
+    probabilities
+        (classes, Z, Y, X) float16, where to write how likely each class is, when that is wanted.
     """
 
     model_path: str
@@ -103,6 +105,7 @@ class PredictRequest:
     config: PredictConfig
     slices: tuple[int, ...] | None = None
     look_at: int | None = None
+    probabilities: SharedArray | None = None
 
     def job(self) -> Job[PredictDone]:
         """Predict."""
@@ -113,6 +116,7 @@ class PredictRequest:
             self.scan.open(),
             self.config,
             out=self.out.open(writable=True),
+            probabilities=None if self.probabilities is None else self.probabilities.open(writable=True),
             slices=self.slices,
             look_at=self.look_at,
         )

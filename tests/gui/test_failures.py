@@ -12,7 +12,7 @@ import zarr
 
 from napari_unet.gui.activity import How
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import scan_of
+from napari_unet.gui.layers import images_beneath, scan_of
 
 MAKE_MODEL = """
 import sys
@@ -159,6 +159,20 @@ def test_a_window_closed_while_it_trains(window, phantom):
     del dock
     window.viewer.close()
     window.until(lambda: not process.alive)
+
+
+def test_how_likely_classes_are_is_kept_with_the_prediction(window, phantom, model_path):
+    image = window.viewer.add_image(np.stack([phantom.scan, -phantom.scan]), name="scan")
+    dock = window.open("Predict")
+    dock.open_model(str(model_path))
+    dock.keep.setChecked(True)
+    assert window.ended(window.workspace.prediction, lambda: window.press(dock)).how is How.DONE
+    layer = window.viewer.layers["scan prediction"]
+    likely, labels = layer.metadata["napari_unet"]["probabilities"]
+    assert (likely.shape, likely.dtype, labels) == ((2, 8, 32, 32), np.float16, (0, 1))
+    np.testing.assert_array_equal(np.argmax(likely, 0).reshape(layer.data.shape), layer.data)
+    np.testing.assert_allclose(likely.astype(float).sum(0), 1, atol=2e-3)
+    assert images_beneath(window.viewer, layer) == [image]
 
 
 @pytest.mark.usefixtures("no_process")

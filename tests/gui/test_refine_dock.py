@@ -17,9 +17,9 @@ from napari_unet.config import (
 from napari_unet.gui import refining
 from napari_unet.gui.activity import How
 from napari_unet.gui.edits import applied
-from napari_unet.gui.layers import METADATA
+from napari_unet.gui.layers import METADATA, PROBABILITIES
 from napari_unet.gui.outlines import ADDED, EXCHANGED, KEPT, REMOVED, outline_labels
-from napari_unet.gui.refining import PREVIEW_NAME, PROBABILITIES
+from napari_unet.gui.refining import PREVIEW_NAME
 from napari_unet.refinement import Probabilities, refine
 
 PLACE = {"scale": (2.0, 1.0, 1.0), "units": ("mm", "mm", "mm")}
@@ -346,8 +346,7 @@ def test_the_scan_of_a_mask_is_found(window, refinable, phantom):
 def test_the_dense_crf_gets_the_scan_and_the_probabilities(window, refinable, phantom):
     mask = window.viewer.layers["mask"]
     likely = np.stack([1.0 - phantom.ball, phantom.ball]).astype(np.float16)
-    about = {**mask.metadata.get(METADATA, {}), PROBABILITIES: Probabilities(likely, (0, 1))}
-    mask.metadata[METADATA] = about
+    mask.metadata[METADATA] = {PROBABILITIES: (likely, (0, 1))}
     steps = RefineConfig(steps=(DenseCRF(),))
     choose(refinable, *steps.steps)
     assert not refinable.scan.isHidden()
