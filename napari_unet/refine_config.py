@@ -186,9 +186,9 @@ class DenseCRF(_Step):
     """Which step this is."""
     appearance_width: float = parameter(5.0, at_least=0.1, at_most=1000, step=0.5, unit="mm")
     """How far apart voxels of like intensity still speak for one another."""
-    appearance_weight: float = parameter(5.0, at_least=0, at_most=100, step=0.5)
+    appearance_weight: float = parameter(3.0, at_least=0, at_most=100, step=0.5)
     """How much the scan counts; 0 leaves it out."""
-    intensity_width: float = parameter(0.05, at_least=0.005, at_most=1, step=0.01)
+    intensity_width: float = parameter(0.03, at_least=0.005, at_most=1, step=0.01)
     """How alike intensities must be: a share of the scan's range, darkest and brightest 0.5 % left out."""
     smoothness_weight: float = parameter(1.0, at_least=0, at_most=100, step=0.5)
     """How much smooth edges count, whatever the scan shows; 0 leaves them out."""

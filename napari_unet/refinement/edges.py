@@ -25,8 +25,9 @@ from napari_unet.refinement.volume import Volume
 
 REACH = 3.0
 """How far a class may spread and how far blocks overlap, in standard deviations of the wider kernel."""
-BLOCK = 32
-"""The longest side of a block without its overlap, in the same."""
+BLOCK_OF_SLICE, BLOCK_OF_VOLUME, BLOCK_OF_COLOURS = 96, 32, 12
+"""The longest side of a block without its overlap, in the same: of a slice, of a volume, and of either where there are
+several channels. The more ways there are for voxels to differ, the more memory a block takes."""
 ROUNDING = 2e-3
 """Probabilities (float16) this near to the highest may have been the highest."""
 
@@ -75,7 +76,10 @@ def _follow(volume: Volume, step: DenseCRF) -> Iterator[float]:
     reach = voxels_within(REACH * width, volume.spacing)
     box = padded((z, y, x), volume.labels.shape, reach)
     competition = _Competition.of(volume, step)
-    cores = _blocks(box, [BLOCK * width / length for length in volume.spacing])
+    longest = BLOCK_OF_SLICE if step.by_slice else BLOCK_OF_VOLUME
+    if len(volume.known.measured) > 1:
+        longest = BLOCK_OF_COLOURS
+    cores = _blocks(box, [longest * width / length for length in volume.spacing])
     for number, core in enumerate(cores):
         seen = padded(core, volume.labels.shape, reach)
         if not competition.worth_a_look(seen):

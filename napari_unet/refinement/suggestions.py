@@ -36,6 +36,19 @@ BLOCKS = 4
 """Blocks along each side of a slice."""
 LEAST_GAIN = 0.002
 """Of Dice; less is not worth a step."""
+KERNELS = (
+    (2, 2, 0.02),
+    (4, 2, 0.02),
+    (4, 5, 0.02),
+    (4, 2, 0.05),
+    (4, 5, 0.05),
+    (8, 2, 0.05),
+    (8, 8, 0.05),
+    (8, 2, 0.12),
+)
+"""Dense CRFs to try: width in voxels, weight, and how alike intensities must be."""
+LEAST_ALIKE_COLOURS = 0.05
+"""Narrower kernels take minutes where there are several channels."""
 SMALL = 25
 """Voxels of a piece that may be a speck."""
 
@@ -135,7 +148,7 @@ def suggest_job(
         raise BadInput(f"the paint is {paint.shape} but the mask is {mask.shape}: give the paint of the same scan.")
     Evidence(intensities=intensities, probabilities=probabilities).check(mask.shape)
     yield Started("trying refinements on the painted slices", "CPU")
-    tried = list(candidates or usual(spacing, with_scan=intensities is not None))
+    tried = list(candidates or usual(spacing, 0 if intensities is None else len(intensities)))
     trial = _Trial.of(mask, paint, spacing, depth, intensities, probabilities)
     before = trial.counts(trial.mask[trial.slices])
     found: list[Suggestion] = []
@@ -159,11 +172,11 @@ def suggest_job(
     return tuple(sorted(found, key=lambda one: (one.helps, one.gain - one.error), reverse=True))
 
 
-def usual(spacing: Spacing, *, with_scan: bool) -> list[RefineConfig]:
-    """Give refinements that are worth a try on a scan with voxels of these sides, (z, y, x) in mm."""
+def usual(spacing: Spacing, channels: int) -> list[RefineConfig]:
+    """Give what is worth a try on a scan of so many channels (0: no scan), with voxels of these sides in mm."""
     voxel = round(max(spacing[1:]), 2)
     steps: list[RefineStep] = [RemoveSmall(volume=0, voxels=SMALL), KeepLargest(), Smooth(sigma=voxel)]
-    if with_scan:
+    if channels:
         steps += [
             DenseCRF(
                 appearance_width=round(width * voxel, 2),
@@ -171,7 +184,8 @@ def usual(spacing: Spacing, *, with_scan: bool) -> list[RefineConfig]:
                 intensity_width=alike,
                 smoothness_width=voxel,
             )
-            for width, weight, alike in ((3, 2, 0.05), (3, 8, 0.12), (8, 2, 0.05), (8, 2, 0.12), (8, 8, 0.05))
+            for width, weight, alike in KERNELS
+            if channels == 1 or alike >= LEAST_ALIKE_COLOURS
         ]
     return [RefineConfig(steps=(step,)) for step in steps]
 

@@ -133,7 +133,8 @@ def test_in_blocks_it_comes_out_as_in_one(phantom, by_slice, monkeypatch):
     scan, _, ragged = phantom
     step = DenseCRF(appearance_width=2.0, by_slice=by_slice)
     whole = with_step(step, ragged, scan)
-    monkeypatch.setattr(edges, "BLOCK", 6)
+    monkeypatch.setattr(edges, "BLOCK_OF_SLICE", 6)
+    monkeypatch.setattr(edges, "BLOCK_OF_VOLUME", 6)
     blocks = with_step(step, ragged, scan)
     assert (whole == blocks).mean() > 0.999
     assert (whole != ragged).any()
