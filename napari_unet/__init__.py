@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_unet.inference import predict
     from napari_unet.io import read_mask, read_scan, write_mask
     from napari_unet.model_file import Model, load_model
-    from napari_unet.refinement import fill_between, refine
+    from napari_unet.refinement import Probabilities, fill_between, refine, suggest
     from napari_unet.scan import Scan
     from napari_unet.training import train
 
@@ -29,6 +29,7 @@ _WHERE = {
     "FillBetweenConfig": "config",
     "Model": "model_file",
     "PredictConfig": "config",
+    "Probabilities": "refinement",
     "RefineConfig": "config",
     "Scan": "scan",
     "TrainConfig": "config",
@@ -40,6 +41,7 @@ _WHERE = {
     "read_mask": "io",
     "read_scan": "io",
     "refine": "refinement",
+    "suggest": "refinement",
     "train": "training",
     "write_mask": "io",
 }
@@ -49,6 +51,7 @@ __all__ = [
     "FillBetweenConfig",
     "Model",
     "PredictConfig",
+    "Probabilities",
     "RefineConfig",
     "Scan",
     "TrainConfig",
@@ -60,6 +63,7 @@ __all__ = [
     "read_mask",
     "read_scan",
     "refine",
+    "suggest",
     "train",
     "write_mask",
 ]
