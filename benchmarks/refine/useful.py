@@ -3,7 +3,8 @@
 The Fast preset is trained for 30 CPU seconds of one thread on little paint and predicts with probabilities. A CRF is
 chosen by what it gains on that same paint, as ``napari-unet refine --suggest`` does, or none when none gains there;
 with several painted scans by its mean gain over them. Dice and average symmetric surface distance (mm, pixels of
-pictures) are means over classes and scans of voxels that nobody painted. "Best known afterwards" is the CRF, of those
+pictures; scans where a class was not found at all have none) are means over classes and scans of voxels that nobody
+painted. "Best known afterwards" is the CRF, of those
 tried, that is best on the scored voxels themselves: what a perfect choice would give. Dice by the defaults tells what
 happens without a choice.
 
@@ -14,6 +15,7 @@ over the CRFs tried, between the gain on the paint and the gain on the scored vo
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -65,9 +67,9 @@ def quality(task: Task, predicted: Predicted, config: RefineConfig) -> Quality:
         for row in evaluate(mask, truth, spacing=one.scan.spacing).classes:
             if (truth == row.label).any():
                 rows.setdefault(row.label, []).append((row.dice, row.assd_mm))
-    means = [np.nanmean(per_scan, axis=0) for per_scan in rows.values()]
-    dice, distance = np.mean(means, axis=0)
-    return Quality(float(dice), float(distance))
+    dices = [np.mean([dice for dice, _ in per_scan]) for per_scan in rows.values()]
+    distances = [np.mean(there) for per_scan in rows.values() if (there := [d for _, d in per_scan if not isnan(d)])]
+    return Quality(float(np.mean(dices)), float(np.mean(distances)))
 
 
 def on_paint(task: Task, predicted: Predicted, candidates: Sequence[RefineConfig]) -> list[Suggestion]:

@@ -5,9 +5,10 @@ paint. A gain counts when it is larger than its standard error, by a jackknife o
 over blocks of them (Efron & Stein 1981, doi:10.1214/aos/1176345462).
 
 A network has seen the paint that it learned from, so that its mask is better there than elsewhere and has less to
-gain. On real scans the same refinements gain most on the paint and elsewhere, for all that, and none that gains on the
-paint loses much elsewhere, while training models on parts of the paint, to predict the others, tells less: they are
-worse models, in need of other refinements (``benchmarks/refine``). Paint that is newer than the model tells most.
+gain: on such paint the suggestion is cautious. On real scans (``benchmarks/refine/USEFUL.md``) what gained on the paint
+gained elsewhere; where the network knew the paint nearly by heart, stronger refinements that would have helped
+elsewhere were passed over. Training models on parts of the paint, to predict the others, told less: they are worse
+models, in need of other refinements. Paint that is newer than the model tells most.
 """
 
 from collections.abc import Sequence
