@@ -280,7 +280,8 @@ class Refinement(LabelsActivity):
         if not can_edit(chosen.mask) or voxels_of(chosen.mask) is not material.voxels:
             return f'"{chosen.mask.name}" got other voxels meanwhile and stays as it is: apply again.'
         painted = make_edit(chosen.mask, parts)
-        meanwhile = f" {painted:,} voxels stay as you painted them meanwhile." if painted else ""
+        voxels = f"{painted:,} voxel{'s stay' if painted != 1 else ' stays'}"
+        meanwhile = f" {voxels} as you painted meanwhile." if painted else ""
         return f'Changed "{chosen.mask.name}": {what}{meanwhile} Ctrl+Z takes it back.'
 
     def _add_layer(self, viewer: ViewerModel, chosen: Chosen, material: _Material, labels: NDArray[np.uint8]) -> Labels:

@@ -194,7 +194,7 @@ def test_strokes_painted_meanwhile_stay(window, refinable):
         with window.qtbot.waitSignal(window.workspace.refinement.reported, timeout=30_000):
             pass
         mask.data[0, 15, 15] = 7
-    assert "1 voxels stay as you painted them" in waiting.args[0].text
+    assert "1 voxel stays as you painted meanwhile" in waiting.args[0].text
     assert mask.data[0, 15, 15] == 7
     assert (mask.data[1:, 15:17, 15:17] == 1).all()
 
