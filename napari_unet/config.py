@@ -134,8 +134,8 @@ class NetworkConfig(Config):
     """For 2: how many neighbours to either side a slice is seen with, as further channels (2.5-D)."""
     flat_levels: int = parameter(BY_SPACING, at_least=BY_SPACING, at_most=6, step=1)
     """For 3: how many of the first halvings leave thick slices apart; -1 goes by the spacing of the scan."""
-    normalisation: Normaliser = Normaliser.BATCH
-    """What keeps features in range: means over the batch, over groups of features, or over each by itself."""
+    normalisation: Normaliser = Normaliser.INSTANCE
+    """How features are kept in range: instance learns most from little paint; batch predicts large pictures faster."""
     residual: bool = False
     """Each level learns what to add to its input: helps deep networks."""
     separable: bool = False
@@ -343,7 +343,7 @@ PRESETS: dict[str, Preset] = {
         name="Paper",
         sentence="The U-Net as published (64 to 1024 features) and its patient schedule: for a GPU.",
         train=TrainConfig(
-            network=NetworkConfig(width=64),
+            network=NetworkConfig(width=64, normalisation=Normaliser.BATCH),
             time_limit=3600.0,
             optimizer=Optimizer.ADAM,
             weight_decay=0.0,

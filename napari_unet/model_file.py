@@ -22,13 +22,15 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from napari_unet.annotation import ClassInfo
-from napari_unet.config import Config, NetworkConfig, TrainConfig
+from napari_unet.config import Config, NetworkConfig, Normaliser, TrainConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadModelFile
 from napari_unet.normalisation import Normalisation
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an older program could no longer use a newer file."""
+WITH_NORMALISATION = 2
+"""The first format that says how its network normalises; before it was always by the batch."""
 SUFFIX = ".unet"
 LARGEST_HEADER = 8_000_000
 MOST_TENSORS = 5000
@@ -187,6 +189,9 @@ def _description(file: Path, data: bytes) -> tuple[ModelDescription, str]:
             )
         if content.pop("sha256") != _seal(content):
             raise BadModelFile(f"{file.name} is damaged or was altered: get it again from where it came from.")
+        if newest < WITH_NORMALISATION:
+            for network in (content["description"]["network"], content["description"]["training"]["network"]):
+                network.setdefault("normalisation", Normaliser.BATCH)
         return ModelDescription.model_validate_json(json.dumps(content["description"])), str(content["weights"])
     except ValidationError as error:
         raise BadModelFile(f"{file.name} is damaged or was altered: {error.errors()[0]['msg']}.") from error

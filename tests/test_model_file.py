@@ -9,7 +9,7 @@ from safetensors.numpy import save as save_tensors
 
 from napari_unet import model_file
 from napari_unet.annotation import BACKGROUND_CLASS, ClassInfo, new_class
-from napari_unet.config import NetworkConfig, TrainConfig
+from napari_unet.config import NetworkConfig, Normaliser, TrainConfig
 from napari_unet.errors import BadInput, BadModelFile
 from napari_unet.model_file import FORMAT, LearnedFrom, Model, ModelDescription, load_model, read_description
 from napari_unet.normalisation import Normalisation
@@ -128,11 +128,25 @@ def test_an_altered_description_is_noticed(saved, old, new):
 
 
 @pytest.mark.parametrize("read", [load_model, read_description])
+def test_a_file_from_before_normalisation_was_a_choice_holds_a_batch_normalised_network(saved, read):
+    head, content, rest = content_of(saved.read_bytes())
+    description = content["description"]
+    description["format"] = 1
+    for network in (description["network"], description["training"]["network"]):
+        del network["normalisation"]
+    content["sha256"] = model_file._seal({key: content[key] for key in content if key != "sha256"})
+    saved.write_bytes(with_head(head, content, rest))
+    found = read(saved)
+    description = found.description if isinstance(found, Model) else found
+    assert description.network.normalisation is description.training.network.normalisation is Normaliser.BATCH
+
+
+@pytest.mark.parametrize("read", [load_model, read_description])
 def test_a_newer_format_is_named(saved, read):
     head, content, rest = content_of(saved.read_bytes())
     content = {"description": {"format": FORMAT + 1, "unheard of": 1}, "other": True}
     saved.write_bytes(with_head(head, content, rest))
-    with pytest.raises(BadModelFile, match=r"made by a newer version \(format 2; this one reads up to 1\): update"):
+    with pytest.raises(BadModelFile, match=r"made by a newer version \(format 3; this one reads up to 2\): update"):
         read(saved)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_unet.annotation import BACKGROUND_CLASS, new_class
-from napari_unet.config import Device, NetworkConfig, Precision, PredictConfig, TrainConfig
+from napari_unet.config import Device, NetworkConfig, Normaliser, Precision, PredictConfig, TrainConfig
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
 from napari_unet.networks import build, load_weights, weights_of
 from napari_unet.normalisation import Normalisation, measure
@@ -35,7 +35,7 @@ def make_model(
     unit: str = "pixel",
     **network: Any,
 ) -> Model:
-    shape = NetworkConfig(**{"width": 4, "depth": 2, **network})
+    shape = NetworkConfig(**{"width": 4, "depth": 2, "normalisation": Normaliser.BATCH, **network})
     torch.manual_seed(3)
     module = build(shape, len(channel_names), len(labels))
     for part in module.modules():

@@ -112,8 +112,8 @@ def test_what_is_not_local_says_so(kind: NetworkConfig):
 @pytest.mark.parametrize("architecture", ["unet", "unet++", "attention-unet"])
 @pytest.mark.parametrize("residual", [False, True])
 def test_halo_is_no_larger_than_needed(architecture: str, residual: bool):
-    config = NetworkConfig(architecture=architecture, dimensions=3, width=2, depth=2, flat_levels=1, residual=residual)
-    network = trained(config).double()
+    shape = {"dimensions": 3, "width": 2, "depth": 2, "flat_levels": 1, "normalisation": Normaliser.BATCH}
+    network = trained(NetworkConfig(architecture=architecture, residual=residual, **shape)).double()
     for axis, (halo, step) in enumerate(zip(network.halo, network.stride, strict=True), start=2):
         sides = [1, 1, *network.stride]
         sides[axis] = 2 * (halo // step + 2) * step
@@ -151,8 +151,8 @@ def test_dropout_is_for_training_only():
     assert torch.equal(network(x), network(x))
 
 
-def test_a_config_of_before_gives_the_network_of_before():
-    before = {"architecture": "unet", "dimensions": 3, "width": 4, "depth": 1}
+def test_the_plain_network_keeps_the_names_of_its_weights():
+    before = {"architecture": "unet", "dimensions": 3, "width": 4, "depth": 1, "normalisation": "batch"}
     weights = weights_of(untrained(NetworkConfig.model_validate(before)))
     level = ["0.conv.weight", "0.norm.bias", "0.norm.running_mean", "0.norm.running_var", "0.norm.weight"]
     level += [name.replace("0", "1", 1) for name in level]
