@@ -154,9 +154,15 @@ class _Competition:
         protected = self.volume.known.protected
         if protected is not None:
             certain |= protected[box]
+        chances = np.empty((len(self.groups), *before.shape), np.float16)
+        seen = np.empty((len(self.volume.known.measured), *before.shape), np.float16)
+        for n in range(len(before)):
+            chances[:, n] = self._chances(box[0].start + n, box[1], box[2])
+            seen[:, n] = self._seen(box[0].start + n, box[1], box[2])
+            yield 0.0
         found = yield from dense_crf_job(
-            self._chances(box),
-            self._seen(box),
+            chances,
+            seen,
             self.volume.spacing,
             CrfParameters(
                 appearance_weight=step.appearance_weight,
@@ -172,33 +178,29 @@ class _Competition:
         labels = np.array([group[0] for group in self.groups], np.uint8)[found.labels]
         return np.where(self.mine[labels], labels, before)
 
-    def _chances(self, box: Box) -> NDArray[np.float16]:
-        """Give how likely each group is, (groups, Z, Y, X)."""
-        labels, known = self.before[box], self.volume.known.probabilities
+    def _chances(self, z: int, y: slice, x: slice) -> NDArray[np.float16]:
+        """Give how likely each group is on part of a slice, (groups, Y, X)."""
+        labels, known = self.before[z, y, x], self.volume.known.probabilities
         rest = (1 - self.step.confidence) / max(1, len(self.groups) - 1)
         chances = np.full((len(self.groups), *labels.shape), rest, np.float16)
         for chance, group in zip(chances, self.groups, strict=True):
             chance[np.isin(labels, group)] = self.step.confidence
         if known is None:
             return chances
-        for z in range(len(labels)):
-            said = np.asarray(known.array[:, box[0].start + z, box[1], box[2]])
-            own = np.zeros(labels.shape[1:], said.dtype)
-            for label, of_class in zip(known.labels, said, strict=True):
-                np.copyto(own, of_class, where=labels[z] == label)
-            still = (own > 0) & (own >= said.max(0) - ROUNDING)
-            for chance, group in zip(chances[:, z], self.groups, strict=True):
-                of_group = said[np.isin(known.labels, group)].sum(0)
-                np.copyto(chance, of_group, where=still, casting="same_kind")
+        said = np.asarray(known.array[:, z, y, x])
+        own = np.zeros(labels.shape, said.dtype)
+        for label, of_class in zip(known.labels, said, strict=True):
+            np.copyto(own, of_class, where=labels == label)
+        still = (own > 0) & (own >= said.max(0) - ROUNDING)
+        for chance, group in zip(chances, self.groups, strict=True):
+            np.copyto(chance, said[np.isin(known.labels, group)].sum(0), where=still, casting="same_kind")
         return chances
 
-    def _seen(self, box: Box) -> NDArray[np.float16]:
-        """Give the scan as shares of its robust range, (channels, Z, Y, X), read slice by slice: it may be lazy."""
-        known, (z, y, x) = self.volume.known, box
-        intensities: Any = known.intensities
-        seen = np.empty((len(known.measured), *(side.stop - side.start for side in box)), np.float16)
-        for c, by in enumerate(known.measured):
+    def _seen(self, z: int, y: slice, x: slice) -> NDArray[np.float32]:
+        """Give part of a slice of the scan as shares of its robust range, (channels, Y, X)."""
+        intensities: Any = self.volume.known.intensities
+        shares = []
+        for c, by in enumerate(self.volume.known.measured):
             darkest, width = (by.low - by.mean) / by.std, (by.high - by.low) / by.std or 1.0
-            for n in range(z.stop - z.start):
-                seen[c, n] = (by.apply(np.asarray(intensities[c, z.start + n, y, x])) - darkest) / width
-        return seen
+            shares.append((by.apply(np.asarray(intensities[c, z, y, x])) - darkest) / width)
+        return np.stack(shares)
