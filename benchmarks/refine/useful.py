@@ -28,8 +28,10 @@ from benchmarks.refine.predictions import Predicted, predictions
 from napari_unet.config import DenseCRF, RefineConfig
 from napari_unet.evaluation import evaluate
 from napari_unet.events import result_of
+from napari_unet.normalisation import measure
 from napari_unet.refinement import Probabilities, Suggestion, refine, suggest_job
 from napari_unet.refinement.suggestions import usual, words
+from napari_unet.refinement.volume import telling
 
 HERE = Path(__file__).parent
 SETS = {"ct_chest": BUNDLED["ct_chest"], **WITH_DATA}
@@ -100,7 +102,7 @@ def _mean(of_scans: list[Suggestion]) -> Suggestion:
 def row(name: str, task: Task, predicted: Predicted) -> str:
     """Choose on the paint and judge on the rest."""
     first = task.scans[0]
-    candidates = [c for c in usual(first.spacing, first.channels) if isinstance(c.steps[0], DenseCRF)]
+    candidates = [c for c in usual(first.spacing, len(telling(measure(first)))) if isinstance(c.steps[0], DenseCRF)]
     told = on_paint(task, predicted, candidates)
     best = max(told, key=lambda one: one.gain - one.error)
     chosen = best if best.helps else Suggestion(NOTHING, words(NOTHING), best.before, best.before, 0.0)

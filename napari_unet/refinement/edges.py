@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.config import DenseCRF
+from napari_unet.normalisation import Normalisation
 from napari_unet.refinement.crf import FREE, CrfParameters, dense_crf_job
 from napari_unet.refinement.distances import Box, chosen, class_boxes, padded, voxels_within
 from napari_unet.refinement.progress import Done
-from napari_unet.refinement.volume import Volume
+from napari_unet.refinement.volume import Volume, telling
 
 REACH = 3.0
 """How far a class may spread and how far blocks overlap, in standard deviations of the wider kernel."""
@@ -77,7 +78,7 @@ def _follow(volume: Volume, step: DenseCRF) -> Iterator[float]:
     box = padded((z, y, x), volume.labels.shape, reach)
     competition = _Competition.of(volume, step)
     longest = BLOCK_OF_SLICE if step.by_slice else BLOCK_OF_VOLUME
-    if len(volume.known.measured) > 1:
+    if len(competition.channels) > 1:
         longest = BLOCK_OF_COLOURS
     cores = _blocks(box, [longest * width / length for length in volume.spacing])
     for number, core in enumerate(cores):
@@ -120,6 +121,8 @@ class _Competition:
         (256,) bool: the labels that may change, background too.
     groups
         The background, each class that is there and may change, and, as one, those that may not.
+    channels
+        Those of the scan that tell something, with their ranges.
     step
         The parameters.
     """
@@ -128,6 +131,7 @@ class _Competition:
     before: NDArray[np.uint8]
     mine: NDArray[np.bool_]
     groups: tuple[tuple[int, ...], ...]
+    channels: dict[int, Normalisation]
     step: DenseCRF
 
     @classmethod
@@ -137,7 +141,7 @@ class _Competition:
         there = [int(label) for label in np.unique(volume.labels) if label]
         others = tuple(label for label in there if not mine[label])
         groups = [(0,), *((label,) for label in there if mine[label]), *([others] if others else [])]
-        return cls(volume, volume.labels.copy(), mine, tuple(groups), step)
+        return cls(volume, volume.labels.copy(), mine, tuple(groups), telling(volume.known.measured), step)
 
     def worth_a_look(self, box: Box) -> bool:
         """Whether a box holds a class that may change."""
@@ -155,7 +159,7 @@ class _Competition:
         if protected is not None:
             certain |= protected[box]
         chances = np.empty((len(self.groups), *before.shape), np.float16)
-        seen = np.empty((len(self.volume.known.measured), *before.shape), np.float16)
+        seen = np.empty((len(self.channels), *before.shape), np.float16)
         for n in range(len(before)):
             chances[:, n] = self._chances(box[0].start + n, box[1], box[2])
             seen[:, n] = self._seen(box[0].start + n, box[1], box[2])
@@ -200,7 +204,7 @@ class _Competition:
         """Give part of a slice of the scan as shares of its robust range, (channels, Y, X)."""
         intensities: Any = self.volume.known.intensities
         shares = []
-        for c, by in enumerate(self.volume.known.measured):
-            darkest, width = (by.low - by.mean) / by.std, (by.high - by.low) / by.std or 1.0
+        for c, by in self.channels.items():
+            darkest, width = (by.low - by.mean) / by.std, (by.high - by.low) / by.std
             shares.append((by.apply(np.asarray(intensities[c, z, y, x])) - darkest) / width)
         return np.stack(shares)

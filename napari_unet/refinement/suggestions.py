@@ -26,7 +26,7 @@ from napari_unet.normalisation import measure
 from napari_unet.refinement.distances import Spacing
 from napari_unet.refinement.pipeline import refine_job
 from napari_unet.refinement.steps import slices_seen
-from napari_unet.refinement.volume import Evidence, Probabilities
+from napari_unet.refinement.volume import Evidence, Probabilities, telling
 from napari_unet.scan import Scan
 
 MOST_SLICES = 16
@@ -149,8 +149,8 @@ def suggest_job(
         raise BadInput(f"the paint is {paint.shape} but the mask is {mask.shape}: give the paint of the same scan.")
     Evidence(intensities=intensities, probabilities=probabilities).check(mask.shape)
     yield Started("trying refinements on the painted slices", "CPU")
-    tried = list(candidates or usual(spacing, 0 if intensities is None else len(intensities)))
     trial = _Trial.of(mask, paint, spacing, depth, intensities, probabilities)
+    tried = list(candidates or usual(spacing, len(telling(trial.known["measured"]))))
     before = trial.counts(trial.mask[trial.slices])
     found: list[Suggestion] = []
     stopped = False

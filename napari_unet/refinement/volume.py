@@ -1,5 +1,6 @@
 """What a refinement works on: labels, and what else is known of their voxels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,6 +85,19 @@ class Evidence:
         for what, grid in grids.items():
             if grid is not None and tuple(grid) != tuple(shape):
                 raise BadInput(f"{what} {tuple(grid)} but the mask is {tuple(shape)}: they must have one shape.")
+
+
+def telling(measured: Sequence[Normalisation]) -> dict[int, Normalisation]:
+    """Give the channels of a scan that tell something, with their ranges.
+
+    An empty one is left out, and so is one that is like another to the last digit of its mean and range: a grey picture
+    is often stored in colours.
+    """
+    known: dict[int, Normalisation] = {}
+    for channel, by in enumerate(measured):
+        if by.low < by.high and by not in known.values():
+            known[channel] = by
+    return known
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,24 @@ def test_it_does_not_matter_how_bright_a_scan_is(phantom):
     assert (with_step(DenseCRF(), ragged, outlier) == expected).mean() > 0.999
 
 
+def test_a_grey_scan_in_colours_is_a_grey_scan(phantom):
+    scan, _, ragged = phantom
+    config = RefineConfig(steps=(DenseCRF(),))
+    colours = np.stack([scan, scan, scan, np.full_like(scan, 255)])  # and opaque
+    np.testing.assert_array_equal(
+        refine(ragged, config, spacing=SPACING, intensities=colours).labels, with_step(DenseCRF(), ragged, scan)
+    )
+
+
+def test_several_channels_are_looked_at_together(phantom):
+    scan, truth, ragged = phantom
+    step = DenseCRF(appearance_weight=10, intensity_width=0.1)
+    apart = np.stack([np.where(truth == 1, scan, 100.0), np.where(truth == 2, scan, 100.0)])
+    apart += np.random.default_rng(1).normal(0, 20, apart.shape)
+    refined = with_step(step, ragged, apart)
+    assert all(dice(refined, truth, label) > 0.97 for label in (1, 2))
+
+
 def test_a_voxel_that_was_changed_after_the_prediction_is_what_it_was_made(phantom):
     scan, truth, ragged = phantom
     said = probabilities_of(truth)
