@@ -110,6 +110,7 @@ class ComputeConfig(Config):
 class Normaliser(StrEnum):
     """What keeps the features of a network in range."""
 
+    AUTO = "auto"
     BATCH = "batch"
     GROUP = "group"
     INSTANCE = "instance"
@@ -134,8 +135,8 @@ class NetworkConfig(Config):
     """For 2: how many neighbours to either side a slice is seen with, as further channels (2.5-D)."""
     flat_levels: int = parameter(BY_SPACING, at_least=BY_SPACING, at_most=6, step=1)
     """For 3: how many of the first halvings leave thick slices apart; -1 goes by the spacing of the scan."""
-    normalisation: Normaliser = Normaliser.INSTANCE
-    """How features are kept in range: instance learns most from little paint; batch predicts large pictures faster."""
+    normalisation: Normaliser = Normaliser.AUTO
+    """How features are kept in range: auto takes instance where paint shows slices without a structure, else batch."""
     residual: bool = False
     """Each level learns what to add to its input: helps deep networks."""
     separable: bool = False
@@ -148,6 +149,11 @@ class NetworkConfig(Config):
     """Train the coarser levels on the paint too; needed to shorten a U-Net++ later."""
     dropout: float = parameter(0.0, at_least=0, at_most=0.9, step=0.1)
     """Share of the features of the two lowest levels that each training step leaves out."""
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether batch normalisation is used, as it is where nobody decided otherwise."""
+        return self.normalisation in {Normaliser.AUTO, Normaliser.BATCH}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "NetworkConfig":

@@ -46,7 +46,7 @@ def normaliser(config: NetworkConfig, features: int) -> nn.Module:
     Batch normalisation: Ioffe and Szegedy 2015, doi:10.48550/arXiv.1502.03167. Group normalisation: Wu and He 2018,
     doi:10.1007/978-3-030-01261-8_1. Instance normalisation: Ulyanov et al. 2016, doi:10.48550/arXiv.1607.08022.
     """
-    if config.normalisation is Normaliser.BATCH:
+    if config.by_batch:
         return BATCH_NORM[config.dimensions](features)
     if config.normalisation is Normaliser.INSTANCE:
         return InstanceNorm(features, features)

@@ -7,7 +7,7 @@ Isensee et al. 2021 (nnU-Net, doi:10.1038/s41592-020-01008-z) by pooling and con
 
 from math import log2, prod
 
-from napari_unet.config import BY_SPACING, NetworkConfig, Normaliser
+from napari_unet.config import BY_SPACING, NetworkConfig
 
 ZYX = tuple[int, int, int]
 """Voxels along Z, Y and X."""
@@ -66,7 +66,7 @@ def halo(config: NetworkConfig) -> ZYX:
 
 def is_local(config: NetworkConfig) -> bool:
     """Tell whether a result depends on nothing beyond the halo: no part looks at the image as a whole."""
-    return config.normalisation is Normaliser.BATCH and not config.cbam
+    return config.by_batch and not config.cbam
 
 
 def _reach(config: NetworkConfig, axis: int) -> int:

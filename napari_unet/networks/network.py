@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
-from napari_unet.config import NetworkConfig, Normaliser
+from napari_unet.config import NetworkConfig
 from napari_unet.errors import BadInput
 from napari_unet.networks import geometry
 from napari_unet.networks.attention import CONVOLUTION, enlarged
@@ -80,7 +80,7 @@ class Network(nn.Module, ABC):
         """How many features of full resolution are in memory at the widest moment of a prediction."""
         config = self.config
         # What neither folds into a convolution nor works in place makes copies: measured, up to as much again.
-        copies = config.residual or config.separable or config.cbam or config.normalisation is not Normaliser.BATCH
+        copies = config.residual or config.separable or config.cbam or not config.by_batch
         return (1 + copies) * self._widths_at_once * config.width
 
     @property

@@ -20,7 +20,7 @@ from napari_unet.networks import Compute, choose, decided
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 from napari_unet.training.learner import Learner, Score, ran_out_of_memory
-from napari_unet.training.material import Material, gather
+from napari_unet.training.material import Material, gather, normaliser_for
 
 ROUND_STEPS = 25
 """Steps of a round at least; measuring is then a small part of it."""
@@ -187,7 +187,9 @@ def _train(
     """Hold everything that takes memory, so that all of it is gone when this ends."""
     course = Course(config)
     material = gather(scans, paints, config, classes, compute.device)
-    config = config.model_copy(update={"network": decided(config.network, scans[0].spacing)})
+    network = decided(config.network, scans[0].spacing)
+    network = network.model_copy(update={"normalisation": normaliser_for(config, material)})
+    config = config.model_copy(update={"network": network})
     for text in material.notes:
         yield from _report(Note(text), wishes)
     learner = Learner(material, config, compute)

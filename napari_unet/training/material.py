@@ -17,7 +17,7 @@ from napari_unet.annotation import (
     count_slices,
     training_targets,
 )
-from napari_unet.config import TrainConfig
+from napari_unet.config import Normaliser, TrainConfig
 from napari_unet.errors import BadInput
 from napari_unet.normalisation import Normalisation, measure, not_numbers, with_neighbours
 from napari_unet.scan import Scan
@@ -41,6 +41,8 @@ class Material:
         How many slices hold known voxels.
     voxels
         Known voxels by label.
+    on_every_slice
+        Labels that occur on each of these slices.
     notes
         What the user should know, in sentences.
     """
@@ -51,12 +53,30 @@ class Material:
     held_out: tuple[Source, ...]
     slices: int
     voxels: dict[int, int]
+    on_every_slice: frozenset[int]
     notes: tuple[str, ...]
 
     @property
     def labels(self) -> tuple[int, ...]:
         """Label of each output channel."""
         return tuple(info.label for info in self.classes)
+
+
+def normaliser_for(config: TrainConfig, material: Material) -> Normaliser:
+    """Choose how a network normalises its features where that is left open.
+
+    Instance normalisation learns more from little paint, but it stretches every slice to the same range: what it
+    never saw a slice without, it finds on every slice. So it is taken where most classes are missing on some painted
+    slice, and slices fit into a patch; otherwise batch normalisation, which predicts large slices exactly, in tiles.
+    """
+    if config.network.normalisation is not Normaliser.AUTO:
+        return config.network.normalisation
+    sides = max(max(source.targets.shape[1:]) for source in material.learned)
+    if config.network.dimensions == 3 or sides > config.patch:
+        return Normaliser.BATCH
+    structures = [label for label in material.labels if label]
+    missing = [label for label in structures if label not in material.on_every_slice]
+    return Normaliser.INSTANCE if 2 * len(missing) >= len(structures) else Normaliser.BATCH
 
 
 def gather(
@@ -117,8 +137,16 @@ def gather(
         held_out=tuple(held_out),
         slices=sum(int((t != IGNORE).any((1, 2)).sum()) for t in targets),
         voxels={label: int(counts[channel]) for channel, label in enumerate(labels)},
+        on_every_slice=_on_every_slice(targets, labels),
         notes=tuple(filter(None, notes)),
     )
+
+
+def _on_every_slice(targets: Sequence[NDArray[np.uint8]], labels: Sequence[int]) -> frozenset[int]:
+    """Give the labels that occur on every slice where anything is known."""
+    counts = [np.bincount(of_slice.ravel(), minlength=IGNORE + 1) for target in targets for of_slice in target]
+    known = [of_slice[: len(labels)] > 0 for of_slice in counts if of_slice[: len(labels)].any()]
+    return frozenset(label for label, everywhere in zip(labels, np.all(known, axis=0), strict=True) if everywhere)
 
 
 def _looked_at(scan: Scan, targets: NDArray[np.uint8], dimensions: int) -> list[slice]:
