@@ -190,7 +190,7 @@ def test_the_model_says_what_it_is_and_nothing_about_the_patient():
     assert description.labels == (0, 1, 7)
     assert description.classes[2] == liver
     assert (description.spacing, description.unit) == ((3, 1, 1), "mm")
-        assert description.training == config.model_copy(update={"network": description.network})
+    assert description.training == config.model_copy(update={"network": description.network})
     learned = description.learned_from
     assert (learned.scans, learned.slices, learned.voxels[7]) == (1, 2, int((paint == 7).sum()))
     assert "secret" not in description.model_dump_json()
