@@ -25,6 +25,7 @@ class Verb(StrEnum):
     PREDICT = "prediction"
     REFINE = "refinement"
     FILL = "filling between slices"
+    SUGGEST = "trial of refinements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,8 @@ def readiness(state: State, verb: Verb) -> Readiness:
             return _can_refine(state)
         case Verb.FILL:
             return _can_fill(state)
+        case Verb.SUGGEST:
+            return _can_suggest(state)
 
 
 def _can_train(state: State) -> Readiness:
@@ -199,8 +202,8 @@ def _can_refine(state: State) -> Readiness:
         return Blocked(state.mask.problem)
     if not state.refine_config.enabled:
         return Blocked("Switch on at least one step.")
-    if Verb.FILL in state.running:
-        return Blocked("Slices are being filled: wait for it or cancel it first.")
+    if other := _other_refining(state):
+        return other
     for step in state.refine_config.enabled:
         missing = _missing(state, state.mask, step)
         if missing:
@@ -245,11 +248,47 @@ def _can_fill(state: State) -> Readiness:
         return Blocked("Counting what is painted.")
     if len(paint.shape) < 3:
         return Blocked("This scan has no slices to fill between.")
-    if Verb.REFINE in state.running:
-        return Blocked("A refinement is running: wait for it or cancel it first.")
+    if other := _other_refining(state):
+        return other
     if not config.classes and config.axis == "z" and not summary.gaps(paint.shape[-3]):
         return Blocked("Nothing lies between painted slices: paint a slice, leave some out, paint another.")
     return Ready()
+
+
+def _can_suggest(state: State) -> Readiness:
+    mask, paint, summary, scan = state.mask, state.paint, state.paint_summary, state.refine_scan
+    if mask is None:
+        return Blocked("There is no mask yet.")
+    if mask.problem:
+        return Blocked(mask.problem)
+    if other := _other_refining(state):
+        return other
+    if paint is None or paint.name == mask.name or paint.shape != mask.shape:
+        return Blocked("Suggestions are told by paint: choose a paint layer on this scan in the Train dock.")
+    if paint.problem:
+        return Blocked(paint.problem)
+    if summary is not None and not summary.labels:
+        return Blocked("Suggestions are told by paint: paint a class on a slice or two, all of it.")
+    if scan is None:
+        return Blocked(f"Suggestions look at the scan: {state.refine_problem or 'open it and choose it above.'}")
+    if scan.mask_shape != mask.shape:
+        return Blocked(
+            f'Suggestions look at the scan, but "{scan.name}" is {scan.mask_shape} and "{mask.name}" is {mask.shape}: '
+            "choose the scan that this mask belongs to."
+        )
+    return Ready()
+
+
+def _other_refining(state: State) -> Blocked | None:
+    """Name what keeps the process for refinement busy, if anything does."""
+    for verb, words in (
+        (Verb.REFINE, "A refinement is running"),
+        (Verb.FILL, "Slices are being filled"),
+        (Verb.SUGGEST, "Refinements are being tried"),
+    ):
+        if verb in state.running:
+            return Blocked(f"{words}: wait for it or cancel it first.")
+    return None
 
 
 def _channels(names: Sequence[str]) -> str:
@@ -298,6 +337,11 @@ class Session:
         self._models = (model, *(other for other in self._models if other.path != model.path))
         self.models_changed.emit(self._models)
         self.update(model=model)
+
+    def forget_listeners(self) -> None:
+        """Tell nobody any more, until somebody listens anew."""
+        self.changed.disconnect()
+        self.models_changed.disconnect()
 
     def readiness(self, verb: Verb) -> Readiness:
         """Say whether a verb can be done now."""

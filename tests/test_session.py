@@ -64,6 +64,8 @@ DEEP = (9, 4, 4)
 FILLABLE = State(paint=MaskInfo("strokes", DEEP), paint_summary=PaintSummary(DEEP, (2, 5, 6), {1: 9}, {1: 3}))
 BRIGHT = replace(REFINABLE, refine_config=RefineConfig(steps=(WithinIntensities(),)))
 INSIDE = replace(REFINABLE, refine_config=RefineConfig(steps=(WithinRegion(),)))
+SUGGESTIBLE = State(mask=MASK, paint=MaskInfo("strokes", SHAPE), paint_summary=summary(1, 255), refine_scan=SCAN)
+NO_PAINT = "Suggestions are told by paint: choose a paint layer on this scan in the Train dock."
 NO_GAP = "Nothing lies between painted slices: paint a slice, leave some out, paint another."
 OPEN = "Open a scan first: drop a file or folder onto the window."
 
@@ -171,6 +173,39 @@ OPEN = "Open a scan first: drop a file or folder onto the window."
             Verb.FILL,
             "A refinement is running: wait for it or cancel it first.",
         ),
+        (State(), Verb.SUGGEST, "There is no mask yet."),
+        (replace(SUGGESTIBLE, mask=MaskInfo("a", SHAPE, "It holds paint.")), Verb.SUGGEST, "It holds paint."),
+        (replace(SUGGESTIBLE, paint=None), Verb.SUGGEST, NO_PAINT),
+        (replace(SUGGESTIBLE, paint=MASK), Verb.SUGGEST, NO_PAINT),
+        (replace(SUGGESTIBLE, paint=MaskInfo("a", DEEP)), Verb.SUGGEST, NO_PAINT),
+        (replace(SUGGESTIBLE, paint=MaskInfo("a", SHAPE, "It is lazy.")), Verb.SUGGEST, "It is lazy."),
+        (
+            replace(SUGGESTIBLE, paint_summary=summary(255)),
+            Verb.SUGGEST,
+            "Suggestions are told by paint: paint a class on a slice or two, all of it.",
+        ),
+        (
+            replace(SUGGESTIBLE, refine_scan=None),
+            Verb.SUGGEST,
+            "Suggestions look at the scan: open it and choose it above.",
+        ),
+        (
+            replace(SUGGESTIBLE, refine_scan=None, refine_problem="It is too flat."),
+            Verb.SUGGEST,
+            "Suggestions look at the scan: It is too flat.",
+        ),
+        (
+            replace(SUGGESTIBLE, refine_scan=COLOURS),
+            Verb.SUGGEST,
+            'Suggestions look at the scan, but "photo" is (4, 4) and "mask" is (2, 4, 4): choose the scan that this '
+            "mask belongs to.",
+        ),
+        (replace(SUGGESTIBLE, running=frozenset({Verb.SUGGEST})), Verb.SUGGEST, "The trial of refinements is running."),
+        (
+            replace(REFINABLE, running=frozenset({Verb.SUGGEST})),
+            Verb.REFINE,
+            "Refinements are being tried: wait for it or cancel it first.",
+        ),
     ],
 )
 def test_what_cannot_be_done_says_why(state, verb, reason):
@@ -196,6 +231,8 @@ def test_what_cannot_be_done_says_why(state, verb, reason):
         (FILLABLE, Verb.FILL),
         (replace(TRAINABLE, fill_config=FillBetweenConfig(axis="y")), Verb.FILL),
         (replace(FILLABLE, running=frozenset({Verb.TRAIN})), Verb.FILL),
+        (SUGGESTIBLE, Verb.SUGGEST),
+        (replace(SUGGESTIBLE, paint_summary=None), Verb.SUGGEST),
         *((EVERYTHING, verb) for verb in (Verb.TRAIN, Verb.PREDICT, Verb.REFINE)),
     ],
 )

@@ -7,9 +7,10 @@ from napari.layers import Image, Labels
 from napari.layers.base import Layer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction, QWheelEvent
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QSizePolicy, QWidget
 
 from napari_unet.gui.layers import axes_of
+from napari_unet.gui.menu_button import MenuButton
 
 NO_SCAN = "no scan open"
 NO_MASK = "no mask"
@@ -120,10 +121,8 @@ class ScanChooser(QWidget):
         self._further: list[Image] = []
         self.box = LayerChooser(viewer, _is_image, NO_SCAN, self)
         self.box.chosen.connect(self._take_choice)
-        self._more = QToolButton(self)
-        self._more.setText("…")
+        self._more = MenuButton("…")
         self._more.setToolTip("Further channels of this scan, and what its first axis means")
-        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self._more.setMenu(self._menu)

@@ -7,17 +7,18 @@ from napari.layers import Labels
 from pydantic import ValidationError
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_unet.config import RefineConfig
 from napari_unet.errors import UnetError
 from napari_unet.gui.edits import applied
+from napari_unet.gui.menu_button import MenuButton
 from napari_unet.gui.step_words import pipeline_words
 
 FILES = "Steps (*.json)"
 
 
-class PipelineMenu(QToolButton):
+class PipelineMenu(MenuButton):
     """A menu of pipelines. ``chosen`` carries a ``RefineConfig``, ``failed`` a sentence.
 
     Parameters
@@ -34,12 +35,10 @@ class PipelineMenu(QToolButton):
     def __init__(
         self, steps: Callable[[], RefineConfig], mask: Callable[[], Labels | None], parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__("Pipeline", parent)
         self._steps = steps
         self._mask = mask
-        self.setText("Pipeline")
         self.setToolTip("Save these steps as a file, or get steps from a file or from how this mask was made")
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
         for words, slot in (("Open pipeline…", self._ask_what_to_open), ("Save pipeline…", self._ask_where_to_save)):
             action = QAction(words, self._menu)

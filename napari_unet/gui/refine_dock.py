@@ -14,8 +14,9 @@ from napari_unet.gui.edits import can_edit
 from napari_unet.gui.job_panel import JobPanel
 from napari_unet.gui.layers import images_beneath, mask_shape_of, scan_of
 from napari_unet.gui.pipeline_menu import PipelineMenu
-from napari_unet.gui.refining import Chosen
+from napari_unet.gui.refine_material import Chosen
 from napari_unet.gui.step_list import StepList
+from napari_unet.gui.suggest_panel import SuggestPanel
 from napari_unet.gui.train_dock import scan_info
 from napari_unet.gui.undo_button import UndoButton
 from napari_unet.session import MaskInfo, Ready, State, Verb
@@ -60,6 +61,7 @@ class RefineDock(Dock):
         self.preview = QCheckBox("Preview this slice")
         self.preview.setToolTip("Outlines: blue would be added, orange removed, yellow another class; white is painted")
         self.effect = line("effect")
+        self.suggest = SuggestPanel(self.workspace)
         self.where = ComboBox()
         self.where.addItem(NEW_LAYER, False)
         self.where.addItem(IN_PLACE, True)
@@ -80,7 +82,7 @@ class RefineDock(Dock):
         head.addWidget(QLabel("Steps, first to last"), 1)
         head.addWidget(self.pipeline)
         self.column.addLayout(head)
-        for widget in (self.steps, self.units, self.keep_paint, self.preview, self.effect):
+        for widget in (self.steps, self.units, self.keep_paint, self.preview, self.effect, self.suggest):
             self.column.addWidget(widget)
         result = rows()
         result.addRow("Result", self.where)
@@ -99,6 +101,8 @@ class RefineDock(Dock):
         self.pipeline.failed.connect(self.panel.show_problem)
         self.preview.toggled.connect(self._toggle_preview)
         self.keep_paint.toggled.connect(self._preview_soon)
+        self.suggest.panel.pressed.connect(self.start_suggesting)
+        self.suggest.chosen.connect(self._show_steps)
         self.panel.pressed.connect(self.start)
         self._wait.timeout.connect(self._start_preview)
         self.session.changed.connect(self._show_state)
@@ -111,6 +115,7 @@ class RefineDock(Dock):
         self._follow([])
         self.undo_button.follow(None)
         self.panel.disconnect_activity()
+        self.suggest.disconnect_workspace()
         self.session.changed.disconnect(self._show_state)
         self.workspace.refine_preview.ended.disconnect(self._previewed)
         self.workspace.refine_preview.cancel(patiently=True)
@@ -131,6 +136,18 @@ class RefineDock(Dock):
                 self.workspace.refinement.start(chosen, in_place=self.where.currentData())
         except UnetError as error:
             self.panel.show_problem(str(error))
+
+    def start_suggesting(self) -> None:
+        """Try refinements on what is painted."""
+        self.workspace.when_refinery_is_free(self._suggest)
+
+    def _suggest(self) -> None:
+        mask, paint = self.mask_box.layer, self._paint()
+        try:
+            if mask is not None and paint is not None and isinstance(self.session.readiness(Verb.SUGGEST), Ready):
+                self.workspace.suggesting.start(mask, paint, self.scan.layers)
+        except UnetError as error:
+            self.suggest.panel.show_problem(str(error))
 
     def _chosen(self) -> Chosen | None:
         mask = self.mask_box.layer
@@ -167,6 +184,7 @@ class RefineDock(Dock):
         self.where.setEnabled(editable)
         self.where.setToolTip("" if editable or layer is None else NOT_IN_PLACE)
         self.undo_button.follow(layer)
+        self.suggest.let_go()
         self.session.update(mask=info)
         self._take_scan()
         self._take_region()
@@ -191,11 +209,10 @@ class RefineDock(Dock):
         self._take_steps(config)
 
     def _show_state(self, state: State) -> None:
-        looks_at = state.refine_config.looks_at
-        for what, field in (("scan", self.scan), ("region", self.region_box)):
-            for widget in (field, self._labels[field]):
-                widget.setVisible(what in looks_at)
+        for widget in (self.region_box, self._labels[self.region_box]):
+            widget.setVisible("region" in state.refine_config.looks_at)
         self.panel.set_readiness(self.session.readiness(Verb.REFINE))
+        self.suggest.show_readiness()
 
     # --- the preview
 
@@ -244,7 +261,9 @@ class RefineDock(Dock):
             self.workspace.refine_preview.remove_preview()
         elif self._outdated:
             self._wait.start(0)
-        elif ending.how is not How.CANCELLED:
+        elif ending.how is How.CANCELLED:
+            self._wait.start(BUSY_MS)  # it made room for another job
+        else:
             self.effect.setText(ending.text)
             self.effect.setEnabled(not self._wait.isActive())
 

@@ -2,16 +2,15 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_unet.annotation import ClassInfo, as_mask
-from napari_unet.config import DenseCRF, RefineConfig
+from napari_unet.annotation import ClassInfo
+from napari_unet.config import DenseCRF
 from napari_unet.gui.activity import Activity, Ending, LabelsActivity, slice_in_view
 from napari_unet.gui.background import Background
 from napari_unet.gui.edits import (
@@ -26,106 +25,19 @@ from napari_unet.gui.edits import (
     size_of,
 )
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import METADATA, PROBABILITIES, class_look, classes_of, place_of, scan_of, voxels_of
+from napari_unet.gui.layers import class_look, place_of, voxels_of
 from napari_unet.gui.outlines import Outlines, outline_labels
+from napari_unet.gui.refine_material import Chosen, Material
 from napari_unet.gui.step_words import pipeline_words
-from napari_unet.normalisation import Normalisation, measure
-from napari_unet.runner import Exchange, RefineDone, RefineRequest, SharedArray
+from napari_unet.runner import Exchange, RefineDone, RefineRequest
 from napari_unet.session import Session, Verb
+
+if TYPE_CHECKING:
+    from napari_unet.normalisation import Normalisation
 
 PREVIEW_NAME = "Refine preview"
 NAMED_CLASSES = 3
 """So many classes are named in a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What to refine, and what there is to look at.
-
-    Parameters
-    ----------
-    mask
-        The layer to refine.
-    config
-        The steps.
-    paint
-        A layer on the same scan whose painted voxels keep what the mask has there.
-    images
-        The scan, for steps that look at it: one layer, or several whose data become its channels.
-    region
-        Another mask on the same scan, for steps that look at it.
-    """
-
-    mask: Labels
-    config: RefineConfig
-    paint: Labels | None = None
-    images: tuple[Image, ...] = ()
-    region: Labels | None = None
-
-
-class _Material:
-    """The voxels of what was chosen: noted in the window's thread, copied in another.
-
-    Raises
-    ------
-    BadInput
-        The mask or the scan is none.
-    """
-
-    def __init__(self, chosen: Chosen) -> None:
-        mask, self.config = chosen.mask, chosen.config
-        looks_at = chosen.config.looks_at
-        self.name = mask.name
-        self.scan = scan_of(mask)
-        self.voxels = voxels_of(mask)
-        self.classes = classes_of(mask)
-        self.spacing = self.scan.spacing if self.scan.unit == "mm" else (1.0, 1.0, 1.0)
-        self._paint = None if chosen.paint is None else voxels_of(chosen.paint)
-        self._scans = [scan_of(image) for image in chosen.images] if "scan" in looks_at else []
-        self._region = voxels_of(chosen.region) if chosen.region is not None and "region" in looks_at else None
-        known = mask.metadata.get(METADATA, {}).get(PROBABILITIES)
-        self._known = known if "probabilities" in looks_at else None
-
-    def measure(self) -> tuple[Normalisation, ...]:
-        """Measure the range of each channel of the scan."""
-        return tuple(channel for scan in self._scans for channel in measure(scan))
-
-    def request(
-        self,
-        exchange: Exchange,
-        lend: Callable[[SharedArray], SharedArray],
-        slab: slice,
-        z: int | None = None,
-        measured: tuple[Normalisation, ...] = (),
-    ) -> RefineRequest:
-        """Copy some slices, to refine all of them or one."""
-
-        def put(array: Any) -> SharedArray:
-            return lend(exchange.put(array))
-
-        region = None if self._region is None else as_mask(self._folded(self._region, slab), "the region")
-        known = self._known
-        return RefineRequest(
-            mask=put(as_mask(self._folded(self.voxels, slab), f'"{self.name}"')),
-            out=lend(exchange.empty((slab.stop - slab.start, *self.scan.grid[1:]), np.uint8)),
-            config=self.config,
-            spacing=self.spacing,
-            depth=self.scan.depth if z is None else slab.stop - slab.start,
-            protected=None if self._paint is None else put(self._folded(self._paint, slab) != 0),
-            intensities=put(self._intensities(slab)) if self._scans else None,
-            probabilities=None if known is None else (put(known[0][:, slab]), known[1]),
-            region=None if region is None else put(region),
-            measured=measured,
-            geometry=self.scan.geometry,
-            slices=None if z is None else (z - slab.start,),
-        )
-
-    def _folded(self, voxels: Any, slab: slice) -> NDArray[Any]:
-        return np.asarray(self.scan.fold(voxels)[slab])
-
-    def _intensities(self, slab: slice) -> Any:
-        channels = [scan.array[:, slab] for scan in self._scans]
-        return channels[0] if len(channels) == 1 else np.concatenate([np.asarray(channel) for channel in channels])
 
 
 class RefinePreview(Activity):
@@ -140,7 +52,7 @@ class RefinePreview(Activity):
         super().__init__(viewer, session, exchange, runner)
         self._outlines: Outlines | None = None
         self._chosen: Chosen | None = None
-        self._material: _Material | None = None
+        self._material: Material | None = None
         self._request: RefineRequest | None = None
         self._z = 0
         self._measured_on: tuple[weakref.ref[Image], ...] = ()
@@ -157,7 +69,7 @@ class RefinePreview(Activity):
         viewer = self._viewer()
         if viewer is None:
             return
-        self._chosen, self._material = chosen, _Material(chosen)
+        self._chosen, self._material = chosen, Material(chosen)
         self._z = slice_in_view(viewer, chosen.mask)
         material, z, exchange = self._material, self._z, self._exchange
         images = tuple(map(weakref.ref, chosen.images))
@@ -218,7 +130,7 @@ class Refinement(LabelsActivity):
     ) -> None:
         super().__init__(viewer, session, exchange, runner, background)
         self._chosen: Chosen | None = None
-        self._material: _Material | None = None
+        self._material: Material | None = None
         self._request: RefineRequest | None = None
         self._in_place = False
 
@@ -240,7 +152,7 @@ class Refinement(LabelsActivity):
         viewer = self._viewer()
         if viewer is None:
             return
-        self._chosen, self._material, self._in_place = chosen, _Material(chosen), in_place
+        self._chosen, self._material, self._in_place = chosen, Material(chosen), in_place
         if in_place:
             viewer.layers.selection.active = chosen.mask
         material, exchange = self._material, self._exchange
@@ -284,7 +196,7 @@ class Refinement(LabelsActivity):
         meanwhile = f" {voxels} as you painted meanwhile." if painted else ""
         return f'Changed "{chosen.mask.name}": {what}{meanwhile} Ctrl+Z takes it back.'
 
-    def _add_layer(self, viewer: ViewerModel, chosen: Chosen, material: _Material, labels: NDArray[np.uint8]) -> Labels:
+    def _add_layer(self, viewer: ViewerModel, chosen: Chosen, material: Material, labels: NDArray[np.uint8]) -> Labels:
         active = viewer.layers.selection.active
         name = f"{chosen.mask.name.removesuffix(' prediction').removesuffix(' refined')} refined"
         look = {**place_of(chosen.mask), **class_look(material.classes)}
@@ -314,7 +226,7 @@ def names_of(labels: Sequence[int], classes: Sequence[ClassInfo]) -> str:
     return ", ".join(names.get(label, f"class {label}") for label in labels)
 
 
-def _changes(done: RefineDone, material: _Material) -> str:
+def _changes(done: RefineDone, material: Material) -> str:
     """Say what a refinement changed ("+2.1 ml, -0.40 ml in ribs, right lung.")."""
     if not done.added and not done.removed:
         return "nothing changes."

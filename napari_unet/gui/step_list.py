@@ -11,6 +11,7 @@ from superqt import QElidingLabel
 from napari_unet.config import RefineConfig, RefineStep
 from napari_unet.errors import BadInput
 from napari_unet.gui.forms import ConfigForm
+from napari_unet.gui.menu_button import MenuButton
 from napari_unet.gui.step_words import step_summary, step_title
 
 STEP_KINDS: tuple[type[RefineStep], ...] = get_args(get_args(RefineStep)[0])
@@ -73,7 +74,7 @@ class StepRow(QWidget):
         head.setSpacing(2)
         head.addWidget(self.grip)
         head.addWidget(self.switch)
-        head.addWidget(self._summary, 1)
+        head.addWidget(self._summary, 1, Qt.AlignmentFlag.AlignVCenter)
         head.addWidget(self.unfold)
         for text, tip, slot in (
             ("▲", "Do it earlier", partial(self.moved.emit, -1)),
@@ -138,9 +139,7 @@ class StepList(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
-        self.add_button = QToolButton()
-        self.add_button.setText("+ Add step")
-        self.add_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.add_button = MenuButton("+ Add step")
         self._menu = QMenu(self.add_button)
         for kind in STEP_KINDS:
             action = QAction(step_title(kind), self._menu)
@@ -150,7 +149,7 @@ class StepList(QWidget):
         self._menu.setToolTipsVisible(True)
         self._menu.triggered.connect(self._add_from_menu)
         self.add_button.setMenu(self._menu)
-        self._column.addWidget(self.add_button)
+        self._column.addWidget(self.add_button, 0, Qt.AlignmentFlag.AlignLeft)
         self.set_config(config)
 
     @property

@@ -1,5 +1,6 @@
 """What belongs to one viewer: its session, its processes, its jobs. The docks are views of it."""
 
+import atexit
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,7 @@ from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import warm_up_colours
 from napari_unet.gui.predicting import Prediction
 from napari_unet.gui.refining import Refinement, RefinePreview
+from napari_unet.gui.suggesting import Suggesting
 from napari_unet.gui.training import Training
 from napari_unet.runner import Exchange
 from napari_unet.session import Session, TrainedModel
@@ -47,6 +49,7 @@ class Workspace:
         self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery, self.background)
         self.refine_preview = RefinePreview(self._viewer, self.session, self.exchange, self.refinery)
         self.filling = Filling(self._viewer, self.session, self.exchange, self.refinery, self.background)
+        self.suggesting = Suggesting(self._viewer, self.session, self.exchange, self.refinery)
         self.refine_preview.ended.connect(self._start_next)
         self._next: Callable[[], None] | None = None
         self._docks = 0
@@ -80,7 +83,7 @@ class Workspace:
         self.training.hide_preview()
 
     def when_refinery_is_free(self, start: Callable[[], None]) -> None:
-        """Start a job of refinement or filling as soon as a preview has made room for it."""
+        """Start a job of the process for refinement as soon as a preview has made room for it."""
         if self.refine_preview.running:
             self._next = start
             self.refine_preview.cancel()
@@ -107,12 +110,14 @@ class Workspace:
         """Count a dock that was closed; with the last one, what runs and the processes end."""
         self._docks -= 1
         if not self._docks and not self._closed:
+            self.session.forget_listeners()  # docks that went with the window have not left
             for activity in (
                 self.training,
                 self.prediction,
                 self.refinement,
                 self.refine_preview,
                 self.filling,
+                self.suggesting,
             ):
                 activity.abandon()
             self.engine.close()
@@ -138,13 +143,20 @@ def _nothing(outcome: object) -> None:
 _workspaces: "weakref.WeakKeyDictionary[ViewerModel, Workspace]" = weakref.WeakKeyDictionary()
 
 
+@atexit.register  # after Qt's own, which therefore comes later
+def _close_all() -> None:
+    """Close what a script leaves open that ends without closing its window."""
+    for workspace in list(_workspaces.values()):
+        workspace.close()
+
+
 def workspace_of(viewer: ViewerModel) -> Workspace:
     """Give the workspace of a viewer; it is made with the first dock and goes with the viewer."""
     viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy, a new one for each dock
     workspace = _workspaces.get(viewer)
     if workspace is None:
         workspace = _workspaces[viewer] = Workspace(viewer)
-        weakref.finalize(viewer, workspace.close).atexit = False  # Qt is gone by then
+        weakref.finalize(viewer, workspace.close).atexit = False  # too late: Qt is gone by then
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(workspace.close)

@@ -11,6 +11,8 @@ from napari_unet.runner.requests import (
     RefineDone,
     RefineRequest,
     Request,
+    SuggestDone,
+    SuggestRequest,
     TrainDone,
     TrainRequest,
 )
@@ -31,6 +33,8 @@ __all__ = [
     "Request",
     "SharedArray",
     "SharedScan",
+    "SuggestDone",
+    "SuggestRequest",
     "TrainDone",
     "TrainRequest",
     "run_here",

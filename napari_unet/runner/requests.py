@@ -5,7 +5,7 @@ A request knows how to become a job; the engines are imported only there, in the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -16,6 +16,9 @@ from napari_unet.model_file import ModelDescription, load_model
 from napari_unet.normalisation import Normalisation
 from napari_unet.runner.exchange import SharedArray, SharedScan
 from napari_unet.scan import Geometry
+
+if TYPE_CHECKING:
+    from napari_unet.refinement.volume import Probabilities
 
 
 class Request(Protocol):
@@ -162,13 +165,8 @@ class RefineRequest:
 
     def job(self) -> Job[RefineDone]:
         """Refine."""
-        from napari_unet.refinement import Probabilities
         from napari_unet.refinement.pipeline import refine_job
 
-        known = None
-        if self.probabilities is not None:
-            array, labels = self.probabilities
-            known = Probabilities(array.open(), labels)
         refined = yield from refine_job(
             self.mask.open(),
             self.config,
@@ -176,7 +174,7 @@ class RefineRequest:
             depth=self.depth,
             protected=_opened(self.protected),
             intensities=_opened(self.intensities),
-            probabilities=known,
+            probabilities=_likely(self.probabilities),
             region=_opened(self.region),
             measured=self.measured,
             geometry=self.geometry,
@@ -184,6 +182,50 @@ class RefineRequest:
             slices=self.slices,
         )
         return RefineDone(dict(refined.added), dict(refined.removed), refined.voxel_ml)
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestDone:
+    """Refinements that were tried: what to do, in a sentence, and the steps of the best, where one helps."""
+
+    advice: str
+    best: RefineConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestRequest:
+    """Try refinements on painted slices; see :func:`napari_unet.refinement.suggestions.suggest_job`.
+
+    Parameters
+    ----------
+    mask, paint
+        (Z, Y, X) uint8.
+    spacing, depth, intensities
+        As in ``suggest_job``.
+    probabilities
+        (K, Z, Y, X), and which class each of the K is.
+    """
+
+    mask: SharedArray
+    paint: SharedArray
+    spacing: tuple[float, float, float]
+    depth: int
+    intensities: SharedArray
+    probabilities: tuple[SharedArray, tuple[int, ...]] | None = None
+
+    def job(self) -> Job[SuggestDone]:
+        """Try them."""
+        from napari_unet.refinement.suggestions import advice, suggest_job
+
+        tried = yield from suggest_job(
+            self.mask.open(),
+            self.paint.open(),
+            spacing=self.spacing,
+            depth=self.depth,
+            intensities=self.intensities.open(),
+            probabilities=_likely(self.probabilities),
+        )
+        return SuggestDone(advice(tried), tried[0].config if tried and tried[0].helps else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +267,9 @@ class FillRequest:
 
 def _opened(shared: SharedArray | None) -> NDArray[Any] | None:
     return None if shared is None else shared.open()
+
+
+def _likely(shared: tuple[SharedArray, tuple[int, ...]] | None) -> "Probabilities | None":
+    from napari_unet.refinement.volume import Probabilities
+
+    return None if shared is None else Probabilities(shared[0].open(), shared[1])

@@ -289,10 +289,8 @@ def test_what_i_painted_stays_and_is_counted(window, refinable, phantom):
 
 
 def test_steps_that_look_at_the_scan(window, refinable, phantom):
-    assert refinable.scan.isHidden()
     assert refinable.region_box.isHidden()
     choose(refinable, WithinIntensities(lowest=50, highest=1e6))
-    assert not refinable.scan.isHidden()
     assert reason(refinable) == ""
     other = window.viewer.add_image(np.zeros((3, 5)), name="other")
     refinable.scan.choose([other])
@@ -349,7 +347,6 @@ def test_the_dense_crf_gets_the_scan_and_the_probabilities(window, refinable, ph
     mask.metadata[METADATA] = {PROBABILITIES: (likely, (0, 1))}
     steps = RefineConfig(steps=(DenseCRF(),))
     choose(refinable, *steps.steps)
-    assert not refinable.scan.isHidden()
     outlines = preview(window, refinable).copy()
     assert apply(window, refinable).how is How.DONE
     refined = window.viewer.layers["mask refined"].data
