@@ -7,6 +7,8 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QToolButton
 from napari_unet.gui.workspace import workspace_of
 
 NARROWEST = 360
+INDENT = 12
+"""Of what can be folded away, in pixels."""
 
 
 class Dock(QScrollArea):
@@ -85,6 +87,7 @@ class Folded(QWidget):
         self.toggle.setArrowType(Qt.ArrowType.RightArrow)
         self.toggle.setAutoRaise(True)
         self._content = content
+        content.setContentsMargins(INDENT, 0, 0, 0)
         content.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -28,6 +28,7 @@ SPOKEN = {
     "bce": "binary CE",
     "bce+dice": "BCE + Dice",
     "dice+cldice": "Dice + clDice",
+    "cbam": "CBAM",
     "unet": "U-Net",
     "unet++": "U-Net++",
     "attention-unet": "Attention U-Net",
@@ -182,7 +183,7 @@ class ConfigForm(QWidget, Generic[ConfigType]):
 
 
 def _label(name: str, field: FieldInfo) -> str:
-    words = field.title or name.replace("_", " ")
+    words = field.title or SPOKEN.get(name, name.replace("_", " "))
     unit = Range.of(field, step=1).unit_in_label
     return words[:1].upper() + words[1:] + (f" ({unit})" if unit else "")
 

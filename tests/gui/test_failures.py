@@ -8,6 +8,7 @@ import sys
 import dask.array as da
 import numpy as np
 import pytest
+import qtpy
 import zarr
 
 from napari_unet.gui.activity import How
@@ -27,6 +28,18 @@ config = nu.TrainConfig(
     network=NetworkConfig(width=4, depth=2), steps=2, patch=32, precision="fp32", threads=1, validation=0.0
 )
 nu.train(scan, paint, config).save(sys.argv[1])
+"""
+OPEN_AND_END = """
+import napari
+from qtpy.QtTest import QTest
+
+def main():
+    viewer = napari.Viewer()
+    for dock in ("Train", "Refine"):
+        viewer.window.add_plugin_dock_widget("napari-unet-paint", dock)
+    QTest.qWait(100)
+
+main()
 """
 
 
@@ -153,12 +166,21 @@ def test_a_process_that_is_killed(window, phantom):
 
 def test_a_window_closed_while_it_trains(window, phantom):
     dock = labels_beside(window, phantom, phantom.scan)
+    window.open("Predict", "Refine")
     window.begin_to_train(dock)
     process = window.workspace.engine.child
     window.docks.clear()
     del dock
     window.viewer.close()
     window.until(lambda: not process.alive)
+
+
+def test_a_script_that_ends_without_closing_its_window():
+    environment = {**os.environ, "QT_API": qtpy.API_NAME}
+    ended = subprocess.run(
+        [sys.executable, "-c", OPEN_AND_END], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Traceback" not in ended.stderr, ended.stderr
 
 
 def test_how_likely_classes_are_is_kept_with_the_prediction(window, phantom, model_path):
