@@ -198,6 +198,8 @@ class DenseCRF(_Step):
     """How many times voxels ask one another."""
     by_slice: bool = True
     """Each slice by itself; off: in all three dimensions, which is slower and whose preview is not exact."""
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    """Where it computes: cpu, the processor, is fast and takes any size; cuda and mps are GPUs."""
     confidence: float = parameter(0.8, at_least=0.5, at_most=1, step=0.05)
     """How sure the mask is where there are no probabilities, or where it was changed after the prediction."""
 

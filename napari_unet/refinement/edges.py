@@ -177,6 +177,7 @@ class _Competition:
                 steps=step.steps,
             ),
             fixed=np.where(certain, place[before], np.uint8(FREE)),
+            device=step.device,
             labels_only=True,
         )
         labels = np.array([group[0] for group in self.groups], np.uint8)[found.labels]

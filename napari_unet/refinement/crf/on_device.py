@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.errors import OutOfMemory
+from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.refinement.crf.grid import Grid, gaussian
 from napari_unet.refinement.crf.layout import FREE, Floats
 from napari_unet.refinement.crf.mean_field import Problem, smoothing_taps
@@ -52,9 +52,17 @@ def mean_field_on(
     ------
     OutOfMemory
         The volume is too large for the device.
+    BadInput
+        The device is not there.
     """
     import torch
 
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(torch.device(device).type, True):
+        raise BadInput(
+            f"There is no {device} device here, or this torch was installed without it: set the device of the dense "
+            "CRF to cpu."
+        )
     try:
         return (yield from _solve(problem, torch.device(device), result))
     except torch.OutOfMemoryError as error:

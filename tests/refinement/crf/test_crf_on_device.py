@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from napari_unet.errors import OutOfMemory
+from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.refinement.crf import FREE, CrfParameters, dense_crf
 
 CASES = [
@@ -46,7 +47,6 @@ def test_number_formats_and_slices_are_understood():
 
 
 def test_a_volume_too_large_for_the_device_is_refused_in_words(monkeypatch):
-    import torch
 
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -55,3 +55,12 @@ def test_a_volume_too_large_for_the_device_is_refused_in_words(monkeypatch):
     chances, scan = phantom((3, 20, 22), 1, 3)
     with pytest.raises(OutOfMemory, match="use the CPU"):
         dense_crf(chances, scan, device="cpu:0")
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused_in_words(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    chances = np.full((2, 1, 4, 4), 0.5, np.float32)
+    with pytest.raises(BadInput, match=f"no {device} device here"):
+        dense_crf(chances, np.zeros((1, 1, 4, 4), np.float32), device=device)
