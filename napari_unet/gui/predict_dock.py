@@ -158,7 +158,7 @@ class PredictDock(Dock):
         self.copy_button.hide()
 
     def _show_volumes(self, text: str) -> None:
-        self.volumes.setText(f"Volumes: {text}")
+        self.volumes.setText(text)
         self.volumes.show()
         self.copy_button.show()
 

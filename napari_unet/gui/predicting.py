@@ -150,7 +150,7 @@ class Prediction(ScanActivity):
 
 
 def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan) -> str:
-    """Say how much there is of each class, in ml where the scan has a spacing in mm ("liver 1,480 ml").
+    """Say how much there is of each class, line by line, in ml where the scan has a spacing in mm ("liver: 5.0 ml").
 
     Parameters
     ----------
@@ -165,6 +165,6 @@ def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan)
     for plane in labels:
         counts += np.bincount(plane.ravel(), minlength=256)
     if scan.unit != "mm" or scan.depth == 1:
-        return ", ".join(f"{info.name} {counts[info.label]:,} voxels" for info in classes)
+        return "\n".join(f"{info.name}: {counts[info.label]:,} voxels" for info in classes)
     voxel_ml = float(np.prod(scan.spacing)) / 1000
-    return ", ".join(f"{info.name} {counts[info.label] * voxel_ml:,.1f} ml" for info in classes)
+    return "\n".join(f"{info.name}: {counts[info.label] * voxel_ml:,.1f} ml" for info in classes)

@@ -7,12 +7,14 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
+from napari.layers import Image
 
 from napari_unet.annotation import new_class
 from napari_unet.gui.activity import How
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import mask_shape_of, scan_of
 from napari_unet.gui.live_labels import LiveLabels
+from napari_unet.gui.predicting import volumes
 from napari_unet.io import read_mask
 
 TIMES = 20
@@ -197,3 +199,12 @@ def test_strokes_on_a_prediction_that_fills_stay(window, phantom):
     live.write([1, 2, 3], np.ones(phantom.scan.shape, np.uint8))
     np.testing.assert_array_equal(live.layer.data[1], np.where(painted, 2, 1))
     assert (live.layer.data[2:] == 1).all()
+
+
+def test_volumes_are_told_by_class():
+    classes = [new_class(1, "liver"), new_class(2)]
+    labels = np.zeros((2, 30, 40), np.uint8)
+    labels[:, :20] = 1
+    image = Image(np.zeros(labels.shape), scale=(5, 2, 1), units=("mm", "mm", "mm"))
+    assert volumes(labels, classes, scan_of(image)) == "liver: 16.0 ml\nclass 2: 0.0 ml"
+    assert volumes(labels, classes, scan_of(Image(image.data))) == "liver: 1,600 voxels\nclass 2: 0 voxels"
