@@ -1,7 +1,7 @@
 """Make the pictures of the README from the real window: ``xvfb-run -a python assets/make_pictures.py``.
 
-Opens the bundled scan, trains for a minute, predicts, previews a refinement, and takes a picture of each dock,
-of the dark and the light theme.
+Opens the bundled scan, trains for two minutes, predicts, has steps suggested, previews a refinement, and takes a
+picture of each dock, of the dark and the light theme. With PyQt6: with PyQt5 napari says in a corner that it is old.
 """
 
 import time
@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_unet.gui.__main__ import PLUGIN, open_window
 
 HERE = Path(__file__).parent
-SECONDS = 60
+SECONDS = 120
 
 
 def wait(done: Callable[[], bool], at_most: float) -> None:
@@ -59,9 +59,12 @@ def main() -> None:
     picture(viewer, "predict")
     raise_dock(refine)
     refine.mask_box.choose(viewer.layers["chest prediction"])
+    refine.suggest.panel.button.click()
+    wait(lambda: not workspace.suggesting.running, 120)
     refine.preview.setChecked(True)
     wait(lambda: False, 3)
     picture(viewer, "refine")
+    refine.preview.setChecked(False)
     viewer.theme = "light"
     raise_dock(train)
     picture(viewer, "light")
