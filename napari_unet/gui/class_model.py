@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
-from qtpy.QtGui import QBrush, QColor, QPainter, QPixmap
+from qtpy.QtGui import QBrush, QColor, QIcon, QPainter, QPixmap
 
 from napari_unet.annotation import (
     BACKGROUND,
@@ -179,7 +179,7 @@ class ClassModel(QAbstractTableModel):
             return "Too little to learn from: paint more of it, on more than one slice."
         return ": ".join(filter(None, (self._text(label, Column.NAME), self._painted(label))))
 
-    def _swatch(self, label: int) -> QPixmap:
+    def _swatch(self, label: int) -> QIcon:
         swatch = QPixmap(SWATCH, SWATCH)
         swatch.fill(Qt.GlobalColor.transparent)
         painter = QPainter(swatch)
@@ -190,4 +190,6 @@ class ClassModel(QAbstractTableModel):
         painter.setPen(GREY)
         painter.drawRect(0, 0, SWATCH - 1, SWATCH - 1)
         painter.end()
-        return swatch
+        icon = QIcon(swatch)
+        icon.addPixmap(swatch, QIcon.Mode.Selected)  # else Qt tints it in the chosen row
+        return icon

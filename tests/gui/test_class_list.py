@@ -6,12 +6,12 @@ import weakref
 
 import pytest
 from qtpy.QtCore import QEvent, QPoint, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import QApplication, QColorDialog, QLineEdit, QPushButton, QToolTip, QTreeView
 
 from napari_unet.annotation import BACKGROUND, PaintSummary, new_class
 from napari_unet.gui.class_list import ClassList
-from napari_unet.gui.class_model import Column, painted_words
+from napari_unet.gui.class_model import SWATCH, Column, painted_words
 
 RIBS, LUNG, LIVER = new_class(1, "ribs"), new_class(5, "right lung"), new_class(3, "liver")
 SUMMARY = PaintSummary((100, 64, 64), (1, 2), {1: 3410, 3: 14, BACKGROUND: 900}, {1: 12, 3: 1, BACKGROUND: 1})
@@ -95,7 +95,8 @@ def test_little_paint_is_amber_and_says_what_to_do(shown):
 def test_swatches_have_the_colours_of_the_classes(shown):
     model = view(shown).model()
     for row, info in enumerate((RIBS, LIVER, LUNG)):
-        swatch = model.index(row, Column.COLOUR).data(Qt.ItemDataRole.DecorationRole).toImage()
+        icon = model.index(row, Column.COLOUR).data(Qt.ItemDataRole.DecorationRole)
+        swatch = icon.pixmap(SWATCH, SWATCH, QIcon.Mode.Selected).toImage()
         assert swatch.pixel(6, 6) == QColor.fromRgbF(*info.colour).rgb()
 
 
