@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 from napari_unet.annotation import LARGEST_CLASS, ClassInfo, PaintSummary
 from napari_unet.gui.class_model import OTHER_ROWS, ClassModel, Column
 
-FEWEST_ROWS, ENOUGH_ROWS, MOST_ROWS = 3, 6, 9
-"""How high the list is, in rows: at least, where room is scarce, and at most; more scroll."""
+FEWEST_ROWS, MOST_ROWS = 3, 9
+"""How high the list is, in rows; more scroll."""
 
 
 class ClassList(QWidget):
@@ -180,7 +180,7 @@ class _Rows(QTreeView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("classes")
         header = QHeaderView(Qt.Orientation.Horizontal, self)
         self.setHeader(header)
@@ -240,15 +240,12 @@ class _Rows(QTreeView):
 
     def sizeHint(self) -> QSize:
         """Be as high as the rows, up to a limit (Qt asks)."""
-        return QSize(super().sizeHint().width(), self._height(MOST_ROWS))
+        rows = min(max(self._rows.rowCount(), FEWEST_ROWS), MOST_ROWS)
+        return QSize(super().sizeHint().width(), rows * self.sizeHintForRow(0) + 2 * self.frameWidth())
 
     def minimumSizeHint(self) -> QSize:
-        """Let other things have some of it where room is scarce (Qt asks)."""
-        return QSize(0, self._height(ENOUGH_ROWS))
-
-    def _height(self, most: int) -> int:
-        rows = min(max(self._rows.rowCount(), FEWEST_ROWS), most)
-        return rows * self.sizeHintForRow(0) + 2 * self.frameWidth()
+        """Never be lower than that (Qt asks)."""
+        return QSize(0, self.sizeHint().height())
 
     def _click(self, index: QModelIndex) -> None:
         label = self._rows.label_at(index.row())

@@ -13,8 +13,8 @@ from napari_unet.events import EpochDone
 TRAINING, VALIDATION, DICE = "#56b4e9", "#e69f00", "#00a878"
 """Colours that are told apart with any colour vision, on dark and on light (doi:10.1038/nmeth.1618)."""
 LINE_WIDTH = 2
-LOWEST, HEIGHT = 110, 160
-"""Pixels: where room is scarce, and where it is not; without curves it may be lower."""
+HEIGHT, EMPTY_HEIGHT = 160, 60
+"""Pixels: with curves, and before there are any."""
 
 
 class LearningPlot(QWidget):
@@ -67,7 +67,6 @@ class LearningPlot(QWidget):
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._empty)
         self._pages.addWidget(curves)
-        self.setMaximumHeight(HEIGHT)
         self.clear()
         self._take_colours()
 
@@ -79,7 +78,7 @@ class LearningPlot(QWidget):
             values.append(math.nan if value is None else value)
             self._curves[name].setData(self._seconds, values)
         self._pages.setCurrentIndex(1)
-        self.setMinimumHeight(LOWEST)
+        self.setFixedHeight(HEIGHT)
 
     def clear(self) -> None:
         """Forget the curves."""
@@ -88,7 +87,7 @@ class LearningPlot(QWidget):
         for curve in self._curves.values():
             curve.setData([], [])
         self._pages.setCurrentIndex(0)
-        self.setMinimumHeight(0)
+        self.setFixedHeight(EMPTY_HEIGHT)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow napari from dark to light and back (Qt calls this)."""
