@@ -78,16 +78,31 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(capsys, monkeypatc
     assert all(line.endswith(", Dice 0.81 on held-out paint, 1 min 1 s left") for line in lines[2:])
 
 
+def everything_from(terminal):
+    """Read what is written to a pseudo-terminal until its other end is closed: a read gives 4 KB at most."""
+    pieces = []
+    while True:
+        try:
+            pieces.append(os.read(terminal, 100_000))
+        except OSError:  # on Linux that is how the end is told
+            pieces.append(b"")
+        if not pieces[-1]:
+            os.close(terminal)
+            return b"".join(pieces).decode()
+
+
 def test_a_terminal_gets_a_bar(model, nifti, tmp_path):
     pty = pytest.importorskip("pty", reason="pseudo-terminals are a matter of POSIX")
     master, slave = pty.openpty()
     argv = [sys.executable, "-m", "napari_unet", "predict", model, nifti.scan, "-o", tmp_path / "m.nrrd", "--threads=1"]
-    done = subprocess.run(argv, stderr=slave, stdout=subprocess.PIPE, env=os.environ | {"TERM": "xterm"}, check=True)
-    os.close(slave)
-    drawn = os.read(master, 100_000).decode()
-    os.close(master)
+    environment = os.environ | {"TERM": "xterm"}
+    with subprocess.Popen(argv, stderr=slave, stdout=subprocess.PIPE, env=environment, text=True) as done:
+        os.close(slave)
+        drawn = everything_from(master)
+        said, _ = done.communicate()
     assert "100%" in drawn
-    assert done.stdout.decode().strip() == str(tmp_path / "m.nrrd")
+    assert said.strip() == str(tmp_path / "m.nrrd")
+    assert done.returncode == 0
 
 
 def test_an_interrupted_prediction_is_written_and_called_partial(command, model, nifti, tmp_path, monkeypatch):

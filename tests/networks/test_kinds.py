@@ -58,7 +58,7 @@ def test_folding_changes_rounding_only(kind: NetworkConfig):
     network, x = trained(kind), image(kind)
     folded = fold_batch_norm(network)
     normalises = any("norm" in name for name in folded.state_dict())
-    assert normalises == (kind.normalisation is not Normaliser.BATCH)
+    assert normalises != kind.by_batch
     assert torch.allclose(folded(x), network(x), atol=1e-5)
     assert any("norm" in name for name in network.state_dict())
 
