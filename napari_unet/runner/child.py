@@ -83,8 +83,8 @@ class Child:
         self._gone = False
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
-        # A thread that waits for another one sleeps: the window and other programs want the processor too.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
+        # A thread that waits for another one soon sleeps: the window and other programs want the processor too.
+        environment = {"GOMP_SPINCOUNT": "30000", **os.environ, "PYTHONUNBUFFERED": "1"}
         # -P keeps the folder the window was started from out of the child's imports.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "napari_unet.runner"],
