@@ -95,8 +95,7 @@ def with_neighbours(scan: Scan, by: tuple[Normalisation, ...], z: slice, reach: 
     Without ``reach`` these slices, (C, len(z), Y, X) float32; with it a single slice and as many to either side of
     it, below first, all as channels of one: (C * (2 * reach + 1), 1, Y, X).
     """
-    seen = [slice(n, n + 1) for n in scan.neighbours(z.start, reach)] if reach else [z]
-    return np.concatenate([normalise(scan, by, slices) for slices in seen])
+    return np.concatenate([normalise(scan, by, seen) for seen in scan.seen_for(z, reach)])
 
 
 def not_numbers(scan: Scan) -> int:

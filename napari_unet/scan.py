@@ -191,6 +191,10 @@ class Scan:
         first = z // self.depth * self.depth
         return [min(max(n, first), first + self.depth - 1) for n in range(z - reach, z + reach + 1)]
 
+    def seen_for(self, z: slice, reach: int) -> list[slice]:
+        """Give what is looked at to tell slices: themselves, or with ``reach`` a single one and its neighbours."""
+        return [slice(n, n + 1) for n in self.neighbours(z.start, reach)] if reach else [z]
+
     def fold(self, mask: NDArray[Any], what: str = "the paint") -> NDArray[Any]:
         """Bring a mask of the user's shape into (Z, Y, X); a view where possible.
 

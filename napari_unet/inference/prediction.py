@@ -257,11 +257,10 @@ class _Work:
         """Read what a tile sees, (C, Z, Y, X), normalised; with context, neighbour slices as further channels."""
         z, y, x = tile.seen
         context = self.engine.model.description.network.context
-        slices = [slice(n, n + 1) for n in self.scan.neighbours(z.start, context)] if context else [z]
         return np.stack(
             [
                 self.normalisation[c].apply(np.asarray(self.scan.array[c, seen, y, x]))
-                for seen in slices
+                for seen in self.scan.seen_for(z, context)
                 for c in self.channels
             ]
         )

@@ -110,7 +110,8 @@ def gather(
     summaries = [PaintSummary.of(scan.grid, count_slices(paint)) for scan, paint in zip(scans, paints, strict=True)]
     labels = _labels(summaries, config)
     targets = [training_targets(paint, config.unpainted, labels) for paint in paints]
-    counts = np.sum([np.bincount(t.ravel(), minlength=256) for t in targets], axis=0)
+    counts = np.array([np.bincount(z.ravel(), minlength=256)[: len(labels)] for target in targets for z in target])
+    painted = counts[counts.any(axis=1)]  # (slices, channels): voxels of each on the slices where anything is known
     random = np.random.default_rng(config.seed)
     split = hold_out(targets, len(labels), config.validation, random)
     normalisations = tuple(measure(scan) for scan in scans)
@@ -135,18 +136,11 @@ def gather(
         normalisation=normalisations[0],
         learned=tuple(learned),
         held_out=tuple(held_out),
-        slices=sum(int((t != IGNORE).any((1, 2)).sum()) for t in targets),
-        voxels={label: int(counts[channel]) for channel, label in enumerate(labels)},
-        on_every_slice=_on_every_slice(targets, labels),
+        slices=len(painted),
+        voxels=dict(zip(labels, painted.sum(axis=0).tolist(), strict=True)),
+        on_every_slice=frozenset(label for label, of_label in zip(labels, painted.T, strict=True) if of_label.all()),
         notes=tuple(filter(None, notes)),
     )
-
-
-def _on_every_slice(targets: Sequence[NDArray[np.uint8]], labels: Sequence[int]) -> frozenset[int]:
-    """Give the labels that occur on every slice where anything is known."""
-    counts = [np.bincount(of_slice.ravel(), minlength=IGNORE + 1) for target in targets for of_slice in target]
-    known = [of_slice[: len(labels)] > 0 for of_slice in counts if of_slice[: len(labels)].any()]
-    return frozenset(label for label, everywhere in zip(labels, np.all(known, axis=0), strict=True) if everywhere)
 
 
 def _looked_at(scan: Scan, targets: NDArray[np.uint8], dimensions: int) -> list[slice]:
