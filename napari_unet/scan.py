@@ -8,6 +8,7 @@ that they are handled one by one.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, prod
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -75,6 +76,9 @@ class Scan:
         Lengths of the axes folded into Z ahead of the true Z: ``(T,)`` for a time series of T volumes.
     axes
         The axes of the array the scan was made from, such as "ZYX", "TZYX", "YXC".
+    dicom
+        The files of the DICOM series it was read from, in any order: a DICOM-SEG of its mask refers to them. Known
+        in memory only, since their names may name the patient.
     """
 
     array: NDArray[Any]
@@ -85,6 +89,7 @@ class Scan:
     name: str = "scan"
     folded: tuple[int, ...] = ()
     axes: str = "ZYX"
+    dicom: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or 0 in self.array.shape:
@@ -112,6 +117,7 @@ class Scan:
         geometry: Geometry | None = None,
         channel_names: Sequence[str] = (),
         name: str = "scan",
+        dicom: Sequence[Path] = (),
     ) -> "Scan":
         """Make a scan from an array with any axes.
 
@@ -124,7 +130,7 @@ class Scan:
             by one. Guessed when None: YX, ZYX, TZYX.
         spacing
             (z, y, x), or (y, x) for a flat image, in ``unit``; from ``geometry``, else 1, when None.
-        unit, geometry, channel_names, name
+        unit, geometry, channel_names, name, dicom
             As in :class:`Scan`.
 
         Raises
@@ -156,6 +162,7 @@ class Scan:
             name=name,
             folded=folded,
             axes=axes,
+            dicom=tuple(dicom),
         )
 
     @property

@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.cli.files import grid_of
 from napari_unet.cli.output import number, print_json, print_table
 from napari_unet.io import read_mask
 
@@ -32,7 +31,7 @@ def run(args: Namespace) -> None:
     from napari_unet.evaluation import evaluate
 
     mask, truth = read_mask(args.mask), read_mask(args.truth)
-    grid = grid_of(truth, args.truth.name)
+    grid = truth.as_scan(args.truth.name)
     labels = grid.unfold(mask.folded_onto(grid, f"the mask {args.mask}"))
     classes = (*truth.classes, *(info for info in mask.classes if info.label not in {c.label for c in truth.classes}))
     evaluation = evaluate(labels, truth.labels, spacing=truth.spacing, classes=classes)

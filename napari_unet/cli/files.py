@@ -5,9 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_unet.errors import BadInput
-from napari_unet.io import Mask
 from napari_unet.io.formats import suffix_of
-from napari_unet.scan import Scan
 
 
 def check_output(path: Path, suffixes: Sequence[str], inputs: Iterable[Path] = ()) -> None:
@@ -70,10 +68,3 @@ def stem_of(path: Path) -> str:
     """Give the name of a scan without its suffix."""
     suffix = suffix_of(path)
     return path.name[: -len(suffix)] if suffix else path.name
-
-
-def grid_of(mask: Mask, name: str) -> Scan:
-    """Give a mask's labels as a scan, which knows how its axes become (Z, Y, X)."""
-    return Scan.from_array(
-        mask.labels, mask.axes, spacing=mask.spacing, unit=mask.unit, geometry=mask.geometry, name=name
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.annotation import BACKGROUND
-from napari_unet.cli.files import check_output, grid_of
+from napari_unet.cli.files import check_output
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import print_json
 from napari_unet.cli.running import run as run_job
@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
 
     check_output(args.output, WRITE_SUFFIXES, [args.paint])
     paint = read_mask(args.paint)
-    grid = grid_of(paint, args.paint.name)
+    grid = paint.as_scan(args.paint.name)
     job = fill_between_job(
         grid.fold(paint.labels), config_from(args, FillBetweenConfig()), spacing=grid.spacing, depth=grid.depth
     )

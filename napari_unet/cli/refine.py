@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.cli.evidence import intensities_on, probabilities_on
-from napari_unet.cli.files import check_output, grid_of
+from napari_unet.cli.files import check_output
 from napari_unet.cli.options import add_step_options
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
@@ -91,7 +91,7 @@ def run(args: Namespace) -> None:
     mask = read_mask(args.mask)
     if mask.unit == "pixel":
         notice(f"{args.mask} does not say how large a voxel is: lengths in mm are taken as voxels.")
-    grid = grid_of(mask, args.mask.name)
+    grid = mask.as_scan(args.mask.name)
     job = refine_job(
         grid.fold(mask.labels),
         config,

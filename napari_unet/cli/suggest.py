@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from napari_unet.cli.evidence import intensities_on, probabilities_on
-from napari_unet.cli.files import check_output, grid_of
+from napari_unet.cli.files import check_output
 from napari_unet.cli.output import print_json, print_table
 from napari_unet.cli.running import run as run_job
 from napari_unet.io import read_mask
@@ -19,7 +19,7 @@ def suggest(args: Namespace) -> None:
     if args.save_pipeline:
         check_output(args.save_pipeline, (".json",), [args.mask, args.suggest])
     mask = read_mask(args.mask)
-    grid = grid_of(mask, args.mask.name)
+    grid = mask.as_scan(args.mask.name)
     job = suggest_job(
         grid.fold(mask.labels),
         read_mask(args.suggest).folded_onto(grid, f"the paint {args.suggest}"),

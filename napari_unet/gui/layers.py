@@ -21,6 +21,8 @@ METADATA = "napari_unet"
 """Key of this program's part of a layer's metadata."""
 SCAN_LAYERS = "scan_layers"
 """Key, in there, of the names of the layers that a mask was predicted from."""
+DICOM = "dicom"
+"""Key, in there, of the files of the DICOM series that a layer lies on."""
 PROBABILITIES = "probabilities"
 """Key, in there, of how likely a mask's classes were: (K, Z, Y, X) with all other axes folded into Z, and which class
 each of the K is, ascending."""
@@ -45,7 +47,9 @@ def layer_data(scan: Scan) -> LayerData:
     elif scan.channels > 1:
         scale, units, labels = [1.0, *scale], ["pixel", *units], ["c", *labels]
     place = {"scale": scale, "units": units, "axis_labels": labels, "rgb": rgb}
-    about = {"geometry": scan.geometry, "axes": scan.axes, "channel_names": scan.channel_names}
+    about: dict[str, Any] = {"geometry": scan.geometry, "axes": scan.axes, "channel_names": scan.channel_names}
+    if scan.dicom:
+        about[DICOM] = scan.dicom
     return data, {"name": scan.name, "metadata": {METADATA: about}, **place}, "image"
 
 
@@ -86,7 +90,14 @@ def scan_of(layer: Image | Labels) -> Scan:
     if len(about.get("channel_names", ())) == (data.shape[axes.index("C")] if "C" in axes else 1):
         names = tuple(about["channel_names"])
     return Scan.from_array(
-        data, axes, spacing=spacing, unit=unit, geometry=geometry, channel_names=names, name=layer.name
+        data,
+        axes,
+        spacing=spacing,
+        unit=unit,
+        geometry=geometry,
+        channel_names=names,
+        name=layer.name,
+        dicom=about.get(DICOM, ()),
     )
 
 
@@ -153,7 +164,7 @@ def place_of(layer: Image | Labels) -> dict[str, Any]:
         "axis_labels": tuple(layer.axis_labels[i] for i in keep),
     }
     about = layer.metadata.get(METADATA, {})
-    place["metadata"] = {METADATA: {key: about[key] for key in ("geometry", SCAN_LAYERS) if key in about}}
+    place["metadata"] = {METADATA: {key: about[key] for key in ("geometry", DICOM, SCAN_LAYERS) if key in about}}
     return place
 
 

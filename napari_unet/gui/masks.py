@@ -16,7 +16,6 @@ from napari_unet.gui import layers
 from napari_unet.gui.layers import class_look, layer_data, scan_of, with_colour
 from napari_unet.io import Mask
 from napari_unet.io.mask import named
-from napari_unet.scan import Scan
 
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "metadata")
 """What a layer and its mask have in common."""
@@ -32,10 +31,7 @@ def mask_layer_data(mask: Mask, name: str) -> LayerData:
     name
         The layer's name.
     """
-    grid = Scan.from_array(
-        mask.labels, mask.axes, spacing=mask.spacing, unit=mask.unit, geometry=mask.geometry, name=name
-    )
-    attributes = layer_data(grid)[1]
+    attributes = layer_data(mask.as_scan(name))[1]
     place = {key: attributes[key] for key in PLACE if key in attributes}
     return mask.labels, place | class_look(mask.classes) | {"name": name}, "labels"
 

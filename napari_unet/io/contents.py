@@ -1,6 +1,7 @@
 """What a file holds, between the library that reads or writes it and the scan or mask it becomes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,8 @@ class Contents:
         Names and colours; None when the file does not say that it is a mask.
     name
         For messages and result layers, when the file's own name will not do.
+    dicom
+        The files of the DICOM series that it is, as in :class:`~napari_unet.scan.Scan`.
     """
 
     array: NDArray[Any]
@@ -72,6 +75,7 @@ class Contents:
     geometry: Geometry | None = None
     classes: tuple[ClassInfo, ...] | None = None
     name: str = ""
+    dicom: tuple[Path, ...] = ()
 
     def explained_by(self, legend: Legend | None) -> "Contents":
         """Take from a legend, when there is one that fits the voxels, what the format could not hold."""
@@ -86,7 +90,7 @@ class Contents:
         except BadInput:
             return self
         placed = self.geometry if legend.placed else None
-        return Contents(array, legend.axes, self.spacing, legend.unit, placed, legend.classes, self.name)
+        return replace(self, array=array, axes=legend.axes, unit=legend.unit, geometry=placed, classes=legend.classes)
 
 
 def volumes(labels: NDArray[Any], axes: str) -> NDArray[Any]:

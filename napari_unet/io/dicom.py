@@ -103,10 +103,10 @@ def read(path: Path, series: str | None = None) -> Contents:
     axes = "ZYX" + ("C" if array.ndim == 4 else "")
     if geometry is None:  # a single picture, such as an X-ray or an ultrasound image
         array, axes = array[0], axes[1:]
-    name = f"{slices[0].modality} series"
+    name, files = f"{slices[0].modality} series", tuple(slice_.path for slice_ in slices)
     if spacing is None:
-        return Contents(array, axes, name=name)
-    return Contents(array, axes, spacing, "mm", geometry, name=name)
+        return Contents(array, axes, name=name, dicom=files)
+    return Contents(array, axes, spacing, "mm", geometry, name=name, dicom=files)
 
 
 def _headers(path: Path) -> list[Slice]:

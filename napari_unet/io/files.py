@@ -139,6 +139,7 @@ def _scan(file: Path, contents: Contents) -> Scan:
         unit=contents.unit,
         geometry=contents.geometry,
         name=contents.name or _stem(file),
+        dicom=contents.dicom,
     )
 
 
@@ -147,7 +148,15 @@ def _mask(file: Path, contents: Contents) -> Mask:
         raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
     labels = as_paint(contents.array, str(file))
     known = tuple(info for info in contents.classes or () if 0 < info.label < BACKGROUND)
-    return Mask(labels, contents.axes, contents.spacing, contents.unit, contents.geometry, named(labels, known))
+    return Mask(
+        labels,
+        contents.axes,
+        contents.spacing,
+        contents.unit,
+        contents.geometry,
+        named(labels, known),
+        contents.dicom,
+    )
 
 
 def _check(written: Path, meant: Mask, form: Format) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class Mask:
         Where the voxels lie in the patient; None when nobody said.
     classes
         Names and colours, ascending by label; there is none for background.
+    dicom
+        The files of the DICOM series it lies on, as in :class:`~napari_unet.scan.Scan`; in memory only.
     """
 
     labels: NDArray[np.uint8]
@@ -40,6 +43,7 @@ class Mask:
     unit: Unit = "pixel"
     geometry: Geometry | None = None
     classes: tuple[ClassInfo, ...] = ()
+    dicom: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         letters = set(self.axes)
@@ -69,7 +73,19 @@ class Mask:
         """
         scan.fold(labels, "the mask")
         axes = scan.axes.replace("C", "")
-        return cls(labels, axes, scan.spacing, scan.unit, scan.geometry, named(labels, classes))
+        return cls(labels, axes, scan.spacing, scan.unit, scan.geometry, named(labels, classes), scan.dicom)
+
+    def as_scan(self, name: str) -> Scan:
+        """Give the labels as a scan of that name, which knows how its axes become (Z, Y, X)."""
+        return Scan.from_array(
+            self.labels,
+            self.axes,
+            spacing=self.spacing,
+            unit=self.unit,
+            geometry=self.geometry,
+            name=name,
+            dicom=self.dicom,
+        )
 
     def folded_onto(self, scan: Scan, what: str = "the mask") -> NDArray[np.uint8]:
         """Give the labels on a scan's own (Z, Y, X) grid.
