@@ -1,7 +1,7 @@
 """Reading scans and masks, and writing masks, whatever the format."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +13,28 @@ from napari_unet.errors import BadInput, OutOfMemory, UnetError
 from napari_unet.io.contents import Contents
 from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
 from napari_unet.io.mask import Mask, named
-from napari_unet.scan import Scan
+from napari_unet.scan import Scan, stack_channels
 
+PathLike = str | os.PathLike[str]
 CLOSE = 1e-4
 """Largest difference, in mm, between a matrix as it was written and as it reads back."""
 
 
-def read_scan(path: str | os.PathLike[str], *, series: str | None = None) -> Scan:
+def read_scan(
+    path: PathLike | Sequence[PathLike], *, series: str | None = None, assume_even_spacing: bool = False
+) -> Scan:
     """Read a scan from a file, or from a folder of DICOM files.
 
     Parameters
     ----------
     path
-        A file with one of ``READ_SUFFIXES``, or a folder that holds the files of a DICOM series.
+        A file with one of ``READ_SUFFIXES``, or a folder that holds the files of a DICOM series. Of several, which
+        must lie on one grid, the channels of one scan are made.
     series
-        Which series of a DICOM folder: its number or its UID; needed only when there are several.
+        Which of several: the number or the UID of a series in a DICOM folder, the name of an array in a file;
+        needed only when there are several.
+    assume_even_spacing
+        Read a DICOM series in which slices are missing or unevenly spaced as if they were evenly spaced.
 
     Raises
     ------
@@ -36,17 +43,23 @@ def read_scan(path: str | os.PathLike[str], *, series: str | None = None) -> Sca
     OutOfMemory
         It would not fit into memory.
     """
-    file = Path(path)
-    return _scan(file, _contents(file, series))
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    files = [Path(one) for one in paths]
+    scans = [_scan(file, _contents(file, series, assume_even_spacing=assume_even_spacing)) for file in files]
+    if not scans:
+        raise BadInput("name at least one file to read.")
+    return stack_channels(scans) if len(scans) > 1 else scans[0]
 
 
-def read_mask(path: str | os.PathLike[str]) -> Mask:
+def read_mask(path: PathLike, *, series: str | None = None) -> Mask:
     """Read a mask, or a paint.
 
     Parameters
     ----------
     path
         A file with one of ``MASK_SUFFIXES``. Whole numbers stored as floats are accepted.
+    series
+        As for :func:`read_scan`.
 
     Raises
     ------
@@ -56,16 +69,19 @@ def read_mask(path: str | os.PathLike[str]) -> Mask:
         It would not fit into memory.
     """
     file = Path(path)
-    form = format_of(file, MASK_SUFFIXES)
-    return _mask(file, _read(file, lambda: form.load().read_labels(file)))
+    form = _dicom(file) or format_of(file, MASK_SUFFIXES)
+    chosen = (series,) if form.several else ()
+    return _mask(file, _read(file, lambda: form.load().read_labels(file, *chosen)))
 
 
-def read_scan_or_mask(path: str | os.PathLike[str]) -> Scan | Mask:
+def read_scan_or_mask(path: PathLike, *, series: str | None = None, assume_even_spacing: bool = False) -> Scan | Mask:
     """Read a file as what it says it is: a mask when it has segments, or was written as one; else a scan.
 
     Parameters
     ----------
     path
+        A file or folder.
+    series, assume_even_spacing
         As for :func:`read_scan`.
 
     Raises
@@ -74,7 +90,7 @@ def read_scan_or_mask(path: str | os.PathLike[str]) -> Scan | Mask:
         As :func:`read_scan`.
     """
     file = Path(path)
-    contents = _contents(file, None)
+    contents = _contents(file, series, assume_even_spacing=assume_even_spacing)
     if contents.classes is not None:
         try:
             return _mask(file, contents)
@@ -83,7 +99,7 @@ def read_scan_or_mask(path: str | os.PathLike[str]) -> Scan | Mask:
     return _scan(file, contents)
 
 
-def write_mask(path: str | os.PathLike[str], mask: Mask) -> Path:
+def write_mask(path: PathLike, mask: Mask) -> Path:
     """Write a mask whole or not at all; an older file is replaced only by one that reads back equal.
 
     Only labels, place, spacing, class names and colours are written: nothing else that the scan's file may
@@ -122,13 +138,19 @@ def write_mask(path: str | os.PathLike[str], mask: Mask) -> Path:
     return target
 
 
-def _contents(file: Path, series: str | None) -> Contents:
-    if file.is_dir() or (suffix_of(file) in (None, ".dcm") and is_dicom(file)):
+def _contents(file: Path, series: str | None, *, assume_even_spacing: bool) -> Contents:
+    if file.is_dir() or _dicom(file):
         from napari_unet.io import dicom
 
-        return dicom.read(file, series)
+        return _guarded(file, lambda: dicom.read(file, series, assume_even_spacing=assume_even_spacing))
     form = format_of(file)
-    return _read(file, lambda: form.load().read(file))
+    chosen = (series,) if form.several else ()
+    return _read(file, lambda: form.load().read(file, *chosen))
+
+
+def _dicom(file: Path) -> Format | None:
+    """Tell a DICOM file by its content: few have a suffix."""
+    return format_of(Path(".dcm")) if suffix_of(file) in (None, ".dcm") and is_dicom(file) else None
 
 
 def _scan(file: Path, contents: Contents) -> Scan:
@@ -180,7 +202,7 @@ def _check(written: Path, meant: Mask, form: Format) -> None:
 
 
 def _read(file: Path, reader: Callable[[], Contents]) -> Contents:
-    """Run a reader on a file that is there; whatever a library makes of a damaged file becomes one sentence."""
+    """Run a reader on a file that is there and not empty."""
     try:
         empty = file.stat().st_size == 0
     except OSError as error:
@@ -189,6 +211,11 @@ def _read(file: Path, reader: Callable[[], Contents]) -> Contents:
         raise BadInput(f"{file} is a folder: choose a file in it.")
     if empty:
         raise BadInput(f"{file} is empty: get it again from where it came from.")
+    return _guarded(file, reader)
+
+
+def _guarded(file: Path, reader: Callable[[], Contents]) -> Contents:
+    """Run a reader; whatever a library makes of a damaged file becomes one sentence."""
     try:
         return reader()
     except UnetError:

@@ -29,6 +29,8 @@ class Format:
         Whether masks are written in it.
     geometry
         Whether the position and orientation in the patient survive, besides the spacing.
+    several
+        Whether it can hold several scans; ``read`` and ``read_labels`` then take the name of one after the path.
     """
 
     suffixes: tuple[str, ...]
@@ -36,6 +38,7 @@ class Format:
     masks: bool = True
     writes: bool = False
     geometry: bool = False
+    several: bool = False
 
     def load(self) -> ModuleType:
         """Import the module that does the work."""
@@ -52,7 +55,7 @@ FORMATS = (
     Format((".png",), "picture"),
     Format((".jpg", ".jpeg"), "picture", masks=False),
     Format((".npy",), "numpy_file"),
-    Format((".dcm",), "dicom", masks=False, geometry=True),
+    Format((".dcm",), "dicom", geometry=True, several=True),
 )
 
 READ_SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)

@@ -1,15 +1,17 @@
 """A DICOM series becomes one volume, or a sentence that says why not."""
 
+import pickle
 import re
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage, generate_uid
 
 from napari_unet.errors import BadInput
 from napari_unet.io import read_scan
+from napari_unet.io.questions import Several, Uneven
 
 
 def test_slices_are_sorted_by_position_and_spaced_by_it(dicom_folder):
@@ -56,7 +58,9 @@ def test_several_series_are_listed_and_one_is_chosen(dicom_folder):
     folder = dicom_folder(number=1)
     uid = generate_uid()
     dicom_folder(number=2, slices=4, uid=uid, into=folder)
-    with pytest.raises(BadInput, match=r"1 \(CT, 6 images of 8 x 9\); 2 \(CT, 4 images of 8 x 9\).*--series"):
+    with pytest.raises(
+        BadInput, match=r"1 \(CT thin slices, 6 images of 8 x 9\); 2 \(CT thin slices, 4 images of 8 x 9\).*--series"
+    ):
         read_scan(folder)
     assert read_scan(folder, series="2").mask_shape[0] == read_scan(folder, series=uid).mask_shape[0] == 4
     with pytest.raises(BadInput, match='no series "9"'):
@@ -66,6 +70,33 @@ def test_several_series_are_listed_and_one_is_chosen(dicom_folder):
 def test_a_missing_slice_is_refused_with_its_place(dicom_folder):
     with pytest.raises(BadInput, match=r"slices 3 and 4.*5\.00 mm apart.*others 2\.50 mm"):
         read_scan(dicom_folder(skip=(3,)))
+
+
+def test_a_missing_slice_is_overlooked_when_asked(dicom_folder):
+    folder = dicom_folder(skip=(3,))
+    with pytest.raises(Uneven, match="--assume-even-spacing") as refused:
+        read_scan(folder)
+    assert "All 5 slices are taken as 3.12 mm apart" in refused.value.assumption
+    assert "up to 1.25 mm" in refused.value.assumption
+    scan = read_scan(folder, assume_even_spacing=True)
+    assert scan.mask_shape == (5, 8, 9)
+    assert scan.spacing[0] == pytest.approx(3.125)
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert (str(again), again.assumption) == (str(refused.value), refused.value.assumption)
+
+
+def test_subfolders_are_looked_into_when_the_folder_holds_no_images(dicom_folder, tmp_path):
+    disk = tmp_path / "disk"
+    for n in (1, 2):
+        (disk / f"SE{n}").mkdir(parents=True)
+        dicom_folder(number=n, slices=n + 3, into=disk / f"SE{n}")
+    with pytest.raises(Several) as refused:
+        read_scan(disk)
+    choices = pickle.loads(pickle.dumps(refused.value)).choices
+    assert [(c.number, c.description, c.images, c.size) for c in choices] == [
+        ("1", "CT thin slices", 4, "8 x 9"), ("2", "CT thin slices", 5, "8 x 9"),
+    ]  # fmt: skip
+    assert read_scan(disk, series=choices[1].key).mask_shape[0] == 5
 
 
 def test_rounded_positions_pass(dicom_folder):
@@ -135,9 +166,7 @@ def test_a_picture_without_a_position_is_flat(dicom_folder):
         read_scan(_changed(dicom_folder("many"), **unplaced))
 
 
-def test_kinds_not_read_yet_say_so(dicom_folder):
-    with pytest.raises(BadInput, match="many images in one DICOM file"):
-        read_scan(_changed(dicom_folder("frames", slices=1), NumberOfFrames=2))
+def test_deflated_files_say_so(dicom_folder):
     folder = dicom_folder("deflated", slices=1)
     file = next(folder.iterdir())
     header = pydicom.dcmread(file)
@@ -149,7 +178,7 @@ def test_kinds_not_read_yet_say_so(dicom_folder):
 
 def test_a_segmentation_beside_the_images_is_left_out(dicom_folder):
     folder = dicom_folder()
-    extra = _changed(dicom_folder("seg", slices=1, number=8), NumberOfFrames=2)
+    extra = _changed(dicom_folder("seg", slices=1, number=8), SOPClassUID=SegmentationStorage)
     next(extra.iterdir()).rename(folder / "seg.dcm")
     assert read_scan(folder).mask_shape == (6, 8, 9)
 
