@@ -4,8 +4,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from napari_unet.cli.output import notice
 from napari_unet.errors import BadInput
-from napari_unet.io.formats import suffix_of
+from napari_unet.io import Mask, write_mask
+from napari_unet.io.formats import patient_notice, suffix_of
 
 
 def check_output(path: Path, suffixes: Sequence[str], inputs: Iterable[Path] = ()) -> None:
@@ -62,6 +64,19 @@ def check_folder(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise BadInput(f"cannot write to {folder}: {error.strerror}. Choose a folder you may write to.") from error
+
+
+def save_mask(path: Path, mask: Mask) -> None:
+    """Write a mask, and say when its format makes it name the patient.
+
+    Raises
+    ------
+    BadInput
+        It cannot be written.
+    """
+    write_mask(path, mask)
+    if said := patient_notice(path):
+        notice(said)
 
 
 def stem_of(path: Path) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.annotation import BACKGROUND
-from napari_unet.cli.files import check_output
+from napari_unet.cli.files import check_output, save_mask
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import FillBetweenConfig
-from napari_unet.io import WRITE_SUFFIXES, read_mask, write_mask
+from napari_unet.io import WRITE_SUFFIXES, read_mask
 
 
 def add_to(commands: Any) -> None:
@@ -41,7 +41,7 @@ def run(args: Namespace) -> None:
         grid.fold(paint.labels), config_from(args, FillBetweenConfig()), spacing=grid.spacing, depth=grid.depth
     )
     ran = run_job(job, "fill")
-    write_mask(args.output, replace(paint, labels=grid.unfold(ran.result.paint)))
+    save_mask(args.output, replace(paint, labels=grid.unfold(ran.result.paint)))
     names = {info.label: info.name for info in paint.classes} | {BACKGROUND: "background"}
     if args.json:
         rows = [{"label": label, "name": names[label], "voxels": n} for label, n in ran.result.added.items()]

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.cli.files import check_output, make_folder, stem_of
+from napari_unet.cli.files import check_output, make_folder, save_mask, stem_of
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import PredictConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.io import WRITE_SUFFIXES, Mask, read_scan, write_mask
+from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits, read_scan
 from napari_unet.model_file import Model, load_model
 from napari_unet.scan import Scan
 
@@ -165,12 +165,13 @@ def predict_one(
     from napari_unet.inference.prediction import predict_job  # imports torch
 
     scan = read_scan(scan_file)
+    check_mask_fits(mask_file, scan)
     probabilities = None
     if probabilities_file is not None:
         probabilities = np.zeros((len(model.description.classes), *scan.grid), np.float16)
     ran = run_job(predict_job(model, scan, config, probabilities=probabilities, slices=slices), f"predict {scan.name}")
     mask = Mask.on(scan, scan.unfold(ran.result.labels), ran.result.classes)
-    write_mask(mask_file, mask)
+    save_mask(mask_file, mask)
     if probabilities_file is not None and probabilities is not None:
         write_probabilities(probabilities_file, scan, probabilities, model)
     return Predicted(

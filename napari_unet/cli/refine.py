@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.cli.evidence import intensities_on, probabilities_on
-from napari_unet.cli.files import check_output
+from napari_unet.cli.files import check_output, save_mask
 from napari_unet.cli.options import add_step_options
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.cli.suggest import suggest
 from napari_unet.config import RefineConfig
-from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask, write_mask
+from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask
 from napari_unet.io.mask import named
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run(args: Namespace) -> None:
     ran = run_job(job, "refine")
     labels = grid.unfold(ran.result.labels)
     written = replace(mask, labels=labels, classes=named(labels, mask.classes))
-    write_mask(args.output, written)
+    save_mask(args.output, written)
     if args.save_pipeline:
         write_pipeline(args.save_pipeline, config)
     report(args.output, written, ran.result, config, stopped=ran.stopped, as_json=args.json)

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from napari.utils.notifications import show_info
+
 from napari_unet.errors import BadInput
 from napari_unet.gui.masks import mask_of
 from napari_unet.io import WRITE_SUFFIXES, write_mask
-from napari_unet.io.formats import suffix_of
+from napari_unet.io.formats import patient_notice, suffix_of
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -35,4 +37,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         if target.exists():
             # The dialog asked about the name as it was typed.
             raise BadInput(f"{target} exists already: type its whole name to replace it, or choose another name.")
-    return [str(write_mask(target, mask_of(data, attributes)))]
+    written = write_mask(target, mask_of(data, attributes))
+    if said := patient_notice(written):
+        show_info(said)
+    return [str(written)]

@@ -4,7 +4,7 @@ One table of formats (:mod:`~napari_unet.io.formats`), one module for each libra
 not at all, and read back and compared before they replace an older file.
 """
 
-from napari_unet.io.files import read_mask, read_scan, read_scan_or_mask, write_mask
+from napari_unet.io.files import check_mask_fits, read_mask, read_scan, read_scan_or_mask, write_mask
 from napari_unet.io.formats import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Format, format_of
 from napari_unet.io.mask import Mask
 
@@ -15,6 +15,7 @@ __all__ = [
     "WRITE_SUFFIXES",
     "Format",
     "Mask",
+    "check_mask_fits",
     "format_of",
     "read_mask",
     "read_scan",

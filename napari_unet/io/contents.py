@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from napari_unet.annotation import ClassInfo
+from napari_unet.annotation import BACKGROUND, ClassInfo
 from napari_unet.config import Config
 from napari_unet.errors import BadInput
 from napari_unet.io.mask import Mask
@@ -16,6 +16,8 @@ from napari_unet.scan import Geometry, Unit
 
 LEGEND_KEY = "napari_unet"
 """The name the legend goes by inside a file."""
+PAINTED_BACKGROUND = ClassInfo.model_construct(label=BACKGROUND, name="painted as background", colour=(0.3, 0.3, 0.3))
+"""What other programs show for label 255 of a paint; no class of this program has that number."""
 
 
 class Legend(Config):

@@ -13,11 +13,10 @@ from napari_unet.errors import BadInput, OutOfMemory, UnetError
 from napari_unet.io.contents import Contents
 from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
 from napari_unet.io.mask import Mask, named
+from napari_unet.io.proof import check_read_back, check_second_opinion
 from napari_unet.scan import Scan, stack_channels
 
 PathLike = str | os.PathLike[str]
-CLOSE = 1e-4
-"""Largest difference, in mm, between a matrix as it was written and as it reads back."""
 
 
 def read_scan(
@@ -130,12 +129,27 @@ def write_mask(path: PathLike, mask: Mask) -> Path:
     complete = replace(mask, labels=np.ascontiguousarray(mask.labels), classes=named(mask.labels, mask.classes))
     try:
         with written_whole(target, check=lambda written: _check(written, complete, form)) as temporary:
-            form.load().write(temporary, complete)
+            form.load_writer().write(temporary, complete)
     except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError for everything
         raise BadInput(
             f"{target} could not be written ({_reason(error)}): is the disk full? An older file is untouched."
         ) from error
     return target
+
+
+def check_mask_fits(path: str | os.PathLike[str], scan: Scan) -> None:
+    """Check that the mask of a scan can be written as a file of that name, before the work that makes it.
+
+    Raises
+    ------
+    BadInput
+        The format is not known, or cannot hold masks of this scan.
+    MissingDependency
+        The format needs a library that is not installed.
+    """
+    writer = format_of(Path(path), WRITE_SUFFIXES).load_writer()
+    if hasattr(writer, "check_fits"):
+        writer.check_fits(scan)
 
 
 def _contents(file: Path, series: str | None, *, assume_even_spacing: bool) -> Contents:
@@ -182,23 +196,14 @@ def _mask(file: Path, contents: Contents) -> Mask:
 
 
 def _check(written: Path, meant: Mask, form: Format) -> None:
-    """Compare a file with the mask it was made from."""
-    read = read_mask(written)
-    placed = not form.geometry or (
-        read.geometry is meant.geometry
-        if read.geometry is None or meant.geometry is None
-        else read.geometry.close_to(meant.geometry, CLOSE)
-    )
-    same = (
-        read.axes == meant.axes
-        and np.array_equal(read.labels, meant.labels)
-        and placed
-        and read.unit == meant.unit
-        and np.allclose(read.spacing, meant.spacing, rtol=1e-5, atol=CLOSE)
-        and read.classes == meant.classes
-    )
-    if not same:
-        raise BadInput(f"{written.name} did not read back as it was written: an older file is untouched. Try again.")
+    """Compare a file with the mask it was made from, as this program and another read it."""
+    writer = form.load_writer()
+    if hasattr(writer, "read_back"):
+        read = _mask(written, _read(written, lambda: writer.read_back(written, meant)))
+    else:
+        read = read_mask(written)
+    check_read_back(written.name, read, meant, form)
+    check_second_opinion(written, meant, form)
 
 
 def _read(file: Path, reader: Callable[[], Contents]) -> Contents:

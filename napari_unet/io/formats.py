@@ -13,8 +13,9 @@ class Format:
     """A file format.
 
     A module of this package does the work, imported when first needed. It has ``read(path)``, and
-    ``read_labels(path)`` when ``masks`` and ``write(path, mask)`` when ``writes``. They raise a ``UnetError``
-    where they can say something better than "damaged"; what else their library raises is caught once, by
+    ``read_labels(path)`` when ``masks``; it, or the module named as ``writer``, has ``write(path, mask)`` when
+    ``writes``, and ``check_fits(scan)`` when it cannot hold every mask. They raise a ``UnetError`` where they can
+    say something better than "damaged"; what else their library raises is caught once, by
     :mod:`napari_unet.io.files`.
 
     Parameters
@@ -29,6 +30,11 @@ class Format:
         Whether masks are written in it.
     geometry
         Whether the position and orientation in the patient survive, besides the spacing.
+    writer
+        Name of the module that writes masks, when it is another; it has ``read_back(path, mask)`` too, for files
+        that cannot be understood without what they were made from.
+    names_patient
+        Whether a file names the patient, because its format requires it.
     several
         Whether it can hold several scans; ``read`` and ``read_labels`` then take the name of one after the path.
     """
@@ -38,11 +44,17 @@ class Format:
     masks: bool = True
     writes: bool = False
     geometry: bool = False
+    writer: str = ""
+    names_patient: bool = False
     several: bool = False
 
     def load(self) -> ModuleType:
-        """Import the module that does the work."""
+        """Import the module that reads."""
         return import_module(f"napari_unet.io.{self.module}")
+
+    def load_writer(self) -> ModuleType:
+        """Import the module that writes masks."""
+        return import_module(f"napari_unet.io.{self.writer or self.module}")
 
 
 FORMATS = (
@@ -55,7 +67,7 @@ FORMATS = (
     Format((".png",), "picture"),
     Format((".jpg", ".jpeg"), "picture", masks=False),
     Format((".npy",), "numpy_file"),
-    Format((".dcm",), "dicom", geometry=True, several=True),
+    Format((".dcm",), "dicom", writes=True, geometry=True, writer="dicom_seg_write", names_patient=True, several=True),
 )
 
 READ_SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
@@ -64,6 +76,16 @@ MASK_SUFFIXES = tuple(suffix for known in FORMATS if known.masks for suffix in k
 """Every suffix a mask can be read from."""
 WRITE_SUFFIXES = tuple(suffix for known in FORMATS if known.writes for suffix in known.suffixes)
 """Every suffix a mask can be written with."""
+
+
+def patient_notice(path: Path) -> str:
+    """Say which patient data a mask file of that name holds because its format requires it; nothing for most."""
+    if not format_of(path, WRITE_SUFFIXES).names_patient:
+        return ""
+    return (
+        f"{path.name} names the patient: DICOM requires name, number, birth date and sex of the patient, identifiers, "
+        "date, time and accession number of the study, and the referring physician, copied from the series."
+    )
 
 
 def suffix_of(path: Path) -> str | None:

@@ -11,13 +11,12 @@ import numpy as np
 
 from napari_unet.annotation import BACKGROUND, LARGEST_CLASS, ClassInfo, class_colour
 from napari_unet.errors import BadInput
-from napari_unet.io.contents import LEGEND_KEY, Contents, Legend, volumes
+from napari_unet.io.contents import LEGEND_KEY, PAINTED_BACKGROUND, Contents, Legend, volumes
 from napari_unet.io.itk import read_with_fields, write_with_fields
 from napari_unet.io.mask import Mask
+from napari_unet.scan import Scan
 
 FIELD = re.compile(r"Segment(\d+)_(\w+)")
-PAINTED_BACKGROUND = "painted as background"
-"""The name 3D Slicer shows for label 255 of a paint."""
 
 
 def read(path: Path) -> Contents:
@@ -76,6 +75,18 @@ def _colour(text: str) -> tuple[float, float, float] | None:
     return (red, green, blue) if all(0 <= part <= 1 for part in (red, green, blue)) else None
 
 
+def check_fits(scan: Scan) -> None:
+    """Check that masks of a scan can be segmentations of 3D Slicer.
+
+    Raises
+    ------
+    BadInput
+        It is a series of volumes.
+    """
+    if scan.folded:
+        raise BadInput("a .seg.nrrd file holds one volume, not a series of them: save the mask as .nii.gz or .nrrd.")
+
+
 def write(path: Path, mask: Mask) -> None:
     """Write a segmentation as 3D Slicer does: one layer, the whole grid, never cropped.
 
@@ -84,9 +95,8 @@ def write(path: Path, mask: Mask) -> None:
     BadInput
         It is a series of volumes, which this format does not hold.
     """
+    check_fits(mask.as_scan("mask"))
     labels = volumes(mask.labels, mask.axes)
-    if labels.ndim > 3:
-        raise BadInput("a .seg.nrrd file holds one volume, not a series of them: save the mask as .nii.gz or .nrrd.")
     fields = {
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
@@ -94,8 +104,7 @@ def write(path: Path, mask: Mask) -> None:
     }
     segments = list(mask.classes)
     if (labels == BACKGROUND).any():
-        background = ClassInfo.model_construct(label=BACKGROUND, name=PAINTED_BACKGROUND, colour=(0.3, 0.3, 0.3))
-        segments.append(background)
+        segments.append(PAINTED_BACKGROUND)
     extent = " ".join(f"0 {n - 1}" for n in reversed(labels.shape))
     for number, info in enumerate(segments):
         fields |= {

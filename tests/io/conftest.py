@@ -99,8 +99,9 @@ def _write_slice(path, uid, number, cosines, shape, position, value, slope, inte
     header = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     header.SOPClassUID, header.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
     header.SeriesInstanceUID, header.SeriesNumber, header.Modality = uid, number, "CT"
+    header.StudyInstanceUID, header.FrameOfReferenceUID = (generate_uid(entropy_srcs=[uid, x]) for x in "sf")
+    header.PatientName, header.PatientID = "CANARY^NAME", "CANARY-ID"
     header.SeriesDescription = "thin slices"
-    header.StudyInstanceUID, header.PatientName, header.PatientID = generate_uid(), "CANARY^NAME", "CANARY-ID"
     header.PatientBirthDate, header.AccessionNumber, header.InstitutionName = "19010203", "CANARY-ACC", "CANARY-INST"
     header.Rows, header.Columns = shape
     header.PixelSpacing, header.SliceThickness = [0.75, 0.5], 9.0  # the thickness is a lie, as it often is

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet.errors import BadInput
-from napari_unet.io import WRITE_SUFFIXES, Mask, format_of, read_mask, write_mask
+from napari_unet.io import FORMATS, Mask, format_of, read_mask, write_mask
 
 NOISE = Mask(np.random.default_rng(0).integers(0, 256, (20, 64, 64)).astype(np.uint8))
 
@@ -21,7 +21,7 @@ def small_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.fixture(params=WRITE_SUFFIXES)
+@pytest.fixture(params=[known.suffixes[0] for known in FORMATS if known.writes and not known.names_patient])
 def old(request, tmp_path):
     path = tmp_path / f"mask{request.param}"
     write_mask(path, Mask(np.eye(8, dtype=np.uint8), "YX"))
@@ -37,7 +37,7 @@ def test_a_full_disk(old, small_disk):
 
 
 def test_a_file_that_reads_back_differently(old, monkeypatch):
-    before, module = old.read_bytes(), format_of(old).load()
+    before, module = old.read_bytes(), format_of(old).load_writer()
     write = module.write
 
     def with_one_voxel_lost(path, mask):
@@ -53,7 +53,7 @@ def test_a_file_that_reads_back_differently(old, monkeypatch):
 
 
 def test_a_cut_file(old, monkeypatch):
-    before, module = old.read_bytes(), format_of(old).load()
+    before, module = old.read_bytes(), format_of(old).load_writer()
     write = module.write
 
     def cut(path, mask):
