@@ -141,7 +141,7 @@ class Split(_Step):
     neck: float = parameter(1.0, at_least=0, at_most=1000, step=0.5, unit="mm")
     """Bodies are split where the neck between them is thinner than both by this much, in radius."""
     by_slice: bool = False
-    """Look at each slice by itself."""
+    """Look at each slice by itself; off: in all three dimensions, which is slower and whose preview is not exact."""
     number: bool = False
     """Give each object a class number of its own (254 at most); off: one voxel of background parts objects."""
 

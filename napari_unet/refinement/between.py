@@ -18,7 +18,8 @@ from napari_unet.annotation import BACKGROUND, UNPAINTED
 from napari_unet.config import FillBetweenConfig
 from napari_unet.errors import BadInput, NothingPainted
 from napari_unet.events import Job, Note, Progress, SlicesDone, Started, Stop
-from napari_unet.refinement.distances import Spacing, chosen, signed_distance
+from napari_unet.refinement.boxes import chosen
+from napari_unet.refinement.distances import Spacing, signed_distance
 
 DEFAULT = FillBetweenConfig()
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.distances import Box
+from napari_unet.refinement.boxes import Box
 
 
 class Claims:

@@ -1,57 +1,25 @@
-"""Which labels are meant, boxes around classes, and distances in millimetres within them, whatever the spacing.
+"""Distances in millimetres, whatever the spacing.
 
 The border of the volume is no edge: what lies beyond it is unknown, as though the scan were mirrored there.
 """
 
-from collections.abc import Collection, Sequence
-from math import floor
+from math import floor, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Spacing: TypeAlias = tuple[float, float, float]
-Box: TypeAlias = tuple[slice, slice, slice]
 
 ROUNDING = 1e-5
 """Squared distances are float32: the ball is this much larger (relative) to hold what lies on its surface."""
 
 
-def class_boxes(labels: NDArray[np.uint8], classes: Sequence[int] = ()) -> dict[int, Box]:
-    """Find the bounding box of each class that is there.
-
-    Parameters
-    ----------
-    labels
-        (Z, Y, X) uint8.
-    classes
-        Which classes to look for; none named means all.
-    """
-    found = enumerate(ndimage.find_objects(labels), start=1)
-    return {label: box for label, box in found if box is not None and (not classes or label in classes)}
-
-
-def chosen(classes: Collection[int]) -> NDArray[np.bool_]:
-    """Give which labels are meant, (256,) bool: those that are named, or all but 0 when none is."""
-    meant = np.zeros(256, np.bool_)
-    meant[list(classes) or slice(1, None)] = True
-    return meant
-
-
-def padded(box: Box, shape: tuple[int, ...], by: Sequence[int]) -> Box:
-    """Enlarge a box by so many voxels along each axis, but not beyond the volume."""
-    z, y, x = (
-        slice(max(0, side.start - margin), min(length, side.stop + margin))
-        for side, margin, length in zip(box, by, shape, strict=True)
-    )
+def voxels_within(radius: float, spacing: Spacing) -> tuple[int, int, int]:
+    """Count the voxels along (z, y, x) that a ball of a radius in mm reaches."""
+    z, y, x = (floor(sqrt(square(radius)) / length) for length in spacing)
     return (z, y, x)
-
-
-def voxels_within(radius: float, spacing: Spacing) -> tuple[int, ...]:
-    """Count the voxels along (z, y, x) that a ball of a radius in mm reaches, and one more for its surface."""
-    return tuple(floor(radius / length) + 1 for length in spacing)
 
 
 def square(radius: float) -> float:
@@ -110,13 +78,60 @@ def signed_distance(shape: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.fl
     return distance_within(~shape, spacing) - distance_within(shape, spacing)
 
 
-def dilated(shape: NDArray[np.bool_], radius: float, spacing: Spacing) -> NDArray[np.bool_]:
-    """Give what lies within a radius in mm of a (Z, Y, X) shape."""
-    if not shape.any():
-        return shape
-    return squared_distance(shape, spacing) <= square(radius)
+def squared_distance_up_to(
+    radius: float, shape: NDArray[np.bool_], spacing: Spacing, slices: slice = slice(None)
+) -> NDArray[np.float32]:
+    """Measure from each voxel of some slices to the nearest one of a shape, as far as a radius.
+
+    Parameters
+    ----------
+    radius
+        In mm. The smaller it is, the faster this is.
+    shape
+        (Z, Y, X) bool.
+    spacing
+        (z, y, x) in mm.
+    slices
+        Of which slices to measure; the others are looked at as far as the radius reaches.
+
+    Returns
+    -------
+    numpy.ndarray
+        (slices, Y, X) float32 in mm²; infinite where the shape is further away.
+    """
+    # Imported here: numba takes a second to load.
+    from napari_unet.refinement.nearest import least_of_slices, nearest_in_slices
+
+    start, stop, _ = slices.indices(len(shape))
+    reach = voxels_within(radius, spacing)
+    squares = (spacing[0] ** 2, spacing[1] ** 2, spacing[2] ** 2)
+    first, last = max(0, start - reach[0]), min(len(shape), stop + reach[0])
+    planes = np.empty((last - first, *shape.shape[1:]), np.float32)
+    held = nearest_in_slices(shape[first:last], reach, squares, planes)
+    if not reach[0]:
+        return planes
+    distance = np.empty((stop - start, *shape.shape[1:]), np.float32)
+    for z in range(start, stop):
+        least_of_slices(planes, held, z - first, reach[0], squares[0], distance[z - start])
+    return distance
 
 
-def eroded(shape: NDArray[np.bool_], radius: float, spacing: Spacing) -> NDArray[np.bool_]:
-    """Give what of a (Z, Y, X) shape has nothing else within a radius in mm."""
-    return ~dilated(~shape, radius, spacing)
+def signed_distance_up_to(
+    radius: float, shape: NDArray[np.bool_], spacing: Spacing, slices: slice = slice(None)
+) -> NDArray[np.float32]:
+    """Measure as :func:`signed_distance` on some slices; what is further away than a radius in mm is so far away."""
+    outside = squared_distance_up_to(radius, shape, spacing, slices)
+    inside = squared_distance_up_to(radius, ~shape, spacing, slices)
+    return np.minimum(np.sqrt(outside), radius) - np.minimum(np.sqrt(inside), radius)
+
+
+def dilated(
+    shape: NDArray[np.bool_], radius: float, spacing: Spacing, slices: slice = slice(None)
+) -> NDArray[np.bool_]:
+    """Give what of some slices lies within a radius in mm of a (Z, Y, X) shape."""
+    return squared_distance_up_to(radius, shape, spacing, slices) <= square(radius)
+
+
+def eroded(shape: NDArray[np.bool_], radius: float, spacing: Spacing, slices: slice = slice(None)) -> NDArray[np.bool_]:
+    """Give what of some slices of a (Z, Y, X) shape has nothing else within a radius in mm."""
+    return ~dilated(~shape, radius, spacing, slices)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from napari_unet.config import DenseCRF
 from napari_unet.normalisation import Normalisation
+from napari_unet.refinement.boxes import Box, chosen, class_boxes, padded
 from napari_unet.refinement.crf import FREE, CrfParameters, dense_crf_job
-from napari_unet.refinement.distances import Box, chosen, class_boxes, padded, voxels_within
+from napari_unet.refinement.distances import voxels_within
 from napari_unet.refinement.progress import Done
 from napari_unet.refinement.volume import Volume, telling
 

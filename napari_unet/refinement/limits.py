@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.distances import Spacing, chosen, dilated
+from napari_unet.refinement.boxes import chosen
+from napari_unet.refinement.distances import Spacing, dilated
 
 
 def within_intensities(

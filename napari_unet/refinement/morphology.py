@@ -17,22 +17,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.refinement.boxes import boxes_across, class_boxes, part, widened
 from napari_unet.refinement.claims import Claims
 from napari_unet.refinement.connected import connected_pieces
-from napari_unet.refinement.distances import (
-    Spacing,
-    class_boxes,
-    dilated,
-    eroded,
-    padded,
-    square,
-    squared_distance,
-    voxels_within,
-)
+from napari_unet.refinement.distances import Spacing, dilated, eroded, square, squared_distance_up_to, voxels_within
+
+FIRST_REACH = 4
+"""How many slices to either side are looked at first to learn what is enclosed."""
 
 
 def opening(
-    labels: NDArray[np.uint8], classes: Sequence[int] = (), *, radius: float, spacing: Spacing
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    radius: float,
+    spacing: Spacing,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Remove what a ball does not fit into (binary opening); it becomes background.
 
@@ -43,27 +43,36 @@ def opening(
     classes
         Which classes to open; none named means all.
     radius
-        Of the ball, in mm. It is made by distance transforms (Maurer et al. 2003,
-        doi:10.1109/TPAMI.2003.1177156), so that a large one costs no more than a small one.
+        Of the ball, in mm.
     spacing
         (z, y, x) in mm. Across slices thicker than the radius nothing is removed.
+    slices
+        The only slices to change; the others are looked at as far as needed.
 
     Yields
     ------
     int
         The class just done.
     """
-    for label, tight in class_boxes(labels, classes).items():
-        # One voxel of surroundings suffices: nothing outside the box is nearer than they are.
-        here = labels[padded(tight, labels.shape, (1, 1, 1))]
+    reach = voxels_within(radius, spacing)[0]
+    # One voxel of surroundings suffices: nothing outside the box is nearer than they are.
+    for label, box, wanted in boxes_across(labels, classes, (1, 1, 1), slices):
+        here = labels[box]
         shape = here == label
-        opened = dilated(eroded(shape, radius, spacing), radius, spacing)
-        here[shape & ~opened] = 0
+        around, wanted_of_these = widened(wanted, reach, len(shape))
+        kept = eroded(shape, radius, spacing, around)
+        opened = dilated(kept, radius, spacing, wanted_of_these)
+        here[wanted][shape[wanted] & ~opened] = 0
         yield label
 
 
 def closing(
-    labels: NDArray[np.uint8], classes: Sequence[int] = (), *, radius: float, spacing: Spacing
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    radius: float,
+    spacing: Spacing,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Close the gaps of each class that a ball does not fit into (binary closing), where they are background.
 
@@ -73,7 +82,7 @@ def closing(
     ----------
     labels
         (Z, Y, X) uint8, changed in place once all classes were looked at.
-    classes, radius, spacing
+    classes, radius, spacing, slices
         As in :func:`opening`.
 
     Yields
@@ -82,18 +91,26 @@ def closing(
         The class just looked at.
     """
     claims = Claims()
-    reach = voxels_within(radius, spacing)
-    for label, tight in class_boxes(labels, classes).items():
-        box = padded(tight, labels.shape, reach)
-        distance = squared_distance(labels[box] == label, spacing)
-        closed = eroded(distance <= square(radius), radius, spacing)
-        claims.add(labels, box, label, closed, distance)
+    z, y, x = voxels_within(radius, spacing)
+    # One voxel more than the ball reaches is surely not within its reach.
+    for label, box, wanted in boxes_across(labels, classes, (z + 1, y + 1, x + 1), slices):
+        shape = labels[box] == label
+        around, wanted_of_these = widened(wanted, z, len(shape))
+        distance = squared_distance_up_to(radius, shape, spacing, around)
+        closed = eroded(distance <= square(radius), radius, spacing, wanted_of_these)
+        claims.add(labels, part(box, wanted), label, closed, distance[wanted_of_these])
         yield label
     claims.settle(labels)
 
 
 def grow(
-    labels: NDArray[np.uint8], classes: Sequence[int] = (), *, radius: float, spacing: Spacing, into: Sequence[int] = ()
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    radius: float,
+    spacing: Spacing,
+    into: Sequence[int] = (),
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Grow classes by a ball (binary dilation) into the background, and into classes that are named for it.
 
@@ -112,22 +129,21 @@ def grow(
         (z, y, x) in mm.
     into
         Classes that may lose voxels; none named means that only background does.
+    slices
+        As in :func:`opening`.
 
     Yields
     ------
     int
         The class just looked at.
     """
-    boxes = class_boxes(labels, classes)
     free = np.zeros(256, np.bool_)
     free[[0, *into]] = True
-    free[[*boxes]] = False
+    free[[*class_boxes(labels, classes)]] = False
     claims = Claims(free)
-    reach = voxels_within(radius, spacing)
-    for label, tight in boxes.items():
-        box = padded(tight, labels.shape, reach)
-        distance = squared_distance(labels[box] == label, spacing)
-        claims.add(labels, box, label, distance <= square(radius), distance)
+    for label, box, wanted in boxes_across(labels, classes, voxels_within(radius, spacing), slices):
+        distance = squared_distance_up_to(radius, labels[box] == label, spacing, wanted)
+        claims.add(labels, part(box, wanted), label, distance <= square(radius), distance)
         yield label
     claims.settle(labels)
 
@@ -139,6 +155,7 @@ def shrink(
     radius: float,
     spacing: Spacing,
     from_neighbours: bool = False,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Shrink classes by a ball (binary erosion); what they leave becomes background.
 
@@ -155,6 +172,8 @@ def shrink(
     from_neighbours
         Whether a class shrinks away from other classes too. If not, it loses only what background was near to,
         and classes that touch go on touching.
+    slices
+        As in :func:`opening`.
 
     Yields
     ------
@@ -162,16 +181,17 @@ def shrink(
         The class just done.
     """
     background = labels == 0
-    reach = voxels_within(radius, spacing)
-    for label, tight in class_boxes(labels, classes).items():
-        box = padded(tight, labels.shape, reach)
+    for label, box, wanted in boxes_across(labels, classes, voxels_within(radius, spacing), slices):
         here = labels[box]
         shape = here == label
-        here[shape & dilated(~shape if from_neighbours else background[box], radius, spacing)] = 0
+        near = dilated(~shape if from_neighbours else background[box], radius, spacing, wanted)
+        here[wanted][shape[wanted] & near] = 0
         yield label
 
 
-def fill_holes(labels: NDArray[np.uint8], classes: Sequence[int] = (), *, by_slice: bool) -> Iterator[int]:
+def fill_holes(
+    labels: NDArray[np.uint8], classes: Sequence[int] = (), *, by_slice: bool, slices: slice = slice(None)
+) -> Iterator[int]:
     """Fill the background that a class encloses.
 
     Enclosed is what no path over voxel faces leads out of. Other classes within a hole stay as they are. A
@@ -186,6 +206,8 @@ def fill_holes(labels: NDArray[np.uint8], classes: Sequence[int] = (), *, by_sli
         Whose holes to fill; none named means all.
     by_slice
         Whether being enclosed within its slice is enough. It always is in a volume of a single slice.
+    slices
+        As in :func:`opening`.
 
     Yields
     ------
@@ -194,24 +216,29 @@ def fill_holes(labels: NDArray[np.uint8], classes: Sequence[int] = (), *, by_sli
     """
     claims = Claims()
     flat = by_slice or len(labels) == 1
-    for label, (z, y, x) in class_boxes(labels, classes).items():
-        for slab in [slice(i, i + 1) for i in range(z.start, z.stop)] if flat else [z]:
-            box = (slab, y, x)
-            holes, voxels = _holes(labels[box] == label, flat=flat)
-            claims.add(labels, box, label, holes, voxels)
+    for label, box, wanted in boxes_across(labels, classes, (0, 0, 0), slices):
+        shape = labels[box] == label
+        for these in [slice(z, z + 1) for z in range(wanted.start, wanted.stop)] if flat else [wanted]:
+            holes, voxels = _holes(shape[these], slice(0, 1)) if flat else _holes(shape, these)
+            claims.add(labels, part(box, these), label, holes, voxels)
         yield label
     claims.settle(labels)
 
 
-def _holes(shape: NDArray[np.bool_], *, flat: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Find what a shape encloses within its box, and of how many voxels the hole around each voxel is."""
-    parts = connected_pieces(~shape, connectivity=6)
-    voxels = np.bincount(parts.ravel())
-    enclosed = np.ones(voxels.size, np.bool_)
-    enclosed[0] = False  # the shape itself
-    sides = [parts[:, [0, -1], :], parts[:, :, [0, -1]]]
-    if not flat:
-        sides.append(parts[[0, -1]])
-    for side in sides:
-        enclosed[side.ravel()] = False
-    return enclosed[parts], voxels[parts]
+def _holes(shape: NDArray[np.bool_], slices: slice) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Find what a shape encloses within its box on some slices, and of how many voxels the hole around each is."""
+    reach = FIRST_REACH
+    while True:
+        around, inner = widened(slices, reach, len(shape))
+        parts = connected_pieces(~shape[around], connectivity=6)
+        beyond, cut = np.zeros((2, int(parts.max()) + 1), np.bool_)
+        for side in (parts[:, [0, -1]], parts[:, :, [0, -1]]):
+            beyond[side.ravel()] = True
+        if len(shape) > 1:
+            (cut if around.start > 0 else beyond)[parts[0].ravel()] = True
+            (cut if around.stop < len(shape) else beyond)[parts[-1].ravel()] = True
+        beyond[0] = True  # the shape itself
+        wanted = parts[inner]
+        if not (cut & ~beyond)[wanted].any():
+            return ~beyond[wanted], np.bincount(parts.ravel(), minlength=beyond.size)[wanted]
+        reach *= 4

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
+from napari_unet.refinement.boxes import chosen, class_boxes
 from napari_unet.refinement.connected import connected_pieces
-from napari_unet.refinement.distances import Spacing, class_boxes, square
+from napari_unet.refinement.distances import Spacing, square
 
 FIRST_REACH = 4
 """How many slices to either side are looked at first to learn how large a piece is."""
@@ -44,13 +45,12 @@ def remove_small(
         are looked at only as far as needed.
     """
     start, stop, _ = slices.indices(len(labels))
-    chosen = np.arange(256, dtype=np.uint8)
-    if classes:
-        chosen[np.setdiff1d(chosen, classes)] = 0
     reach = FIRST_REACH
     while True:
         low, high = max(0, start - reach), min(len(labels), stop + reach)
-        pieces, small = _small_pieces(chosen[labels[low:high]], fewest, None if fixed is None else fixed[low:high])
+        pieces, small = _small_pieces(
+            _only(labels[low:high], classes), fewest, None if fixed is None else fixed[low:high]
+        )
         cut = np.zeros_like(small)
         if low > 0:
             cut[pieces[0]] = True
@@ -68,7 +68,7 @@ def _small_pieces(
 ) -> tuple[NDArray[np.unsignedinteger], NDArray[np.bool_]]:
     """Find the pieces, and by number (0 is background) which are small and hold no protected voxel."""
     pieces = cc3d.connected_components(labels, connectivity=26)
-    small = _sizes(pieces) < fewest
+    small = np.bincount(pieces.ravel()) < fewest
     small[0] = False
     if fixed is not None:
         small[pieces[fixed]] = False
@@ -81,7 +81,8 @@ def keep_largest(
     *,
     count: int,
     fixed: NDArray[np.bool_] | None = None,
-) -> Iterator[int]:
+    slices: slice = slice(None),
+) -> None:
     """Keep the ``count`` pieces of each class with the most voxels; of equal ones those that come first.
 
     Parameters
@@ -94,23 +95,26 @@ def keep_largest(
         How many to keep of each class.
     fixed
         (Z, Y, X) bool, the protected voxels; pieces that hold some stay in addition.
-
-    Yields
-    ------
-    int
-        The class just done.
+    slices
+        The only slices to change. Pieces are counted in all of them.
     """
-    for label, box in class_boxes(labels, classes).items():
-        here = labels[box]
-        pieces = connected_pieces(here == label, connectivity=26)
-        sizes = _sizes(pieces)
-        goes = np.ones(sizes.size, np.bool_)
-        goes[1 + np.argsort(-sizes[1:], kind="stable")[:count]] = False
-        goes[0] = False
-        if fixed is not None:
-            goes[pieces[fixed[box]]] = False
-        here[goes[pieces]] = 0
-        yield label
+    looked_at = _only(labels, classes)
+    pieces = cc3d.connected_components(looked_at, connectivity=26)
+    sizes = np.bincount(pieces.ravel())
+    class_of = np.zeros(sizes.size, np.uint8)
+    class_of[pieces.ravel()] = looked_at.ravel()
+    goes = class_of > 0
+    for label in np.unique(class_of[goes]):
+        of_class = np.flatnonzero(class_of == label)
+        goes[of_class[np.argsort(-sizes[of_class], kind="stable")[:count]]] = False
+    if fixed is not None:
+        goes[pieces[fixed]] = False
+    labels[slices][goes[pieces[slices]]] = 0
+
+
+def _only(labels: NDArray[np.uint8], classes: Sequence[int]) -> NDArray[np.uint8]:
+    """Give labels in which all but the named classes, if any is, are background."""
+    return np.where(chosen(classes)[labels], labels, np.uint8(0)) if classes else labels
 
 
 def keep_touching(
@@ -177,9 +181,3 @@ def _near(point: Sequence[float], reach: float, shape: tuple[int, ...], spacing:
     around = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1).reshape(-1, 3)
     squared = (((around - point) * spacing) ** 2).sum(axis=1)
     return np.concatenate([voxel[None], around[squared <= square(reach)]])
-
-
-def _sizes(pieces: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
-    """Count the voxels of each piece, background first (several times faster than ``numpy.bincount``)."""
-    counts: NDArray[np.int64] = cc3d.statistics(pieces, no_slice_conversion=True)["voxel_counts"].astype(np.int64)
-    return counts

@@ -5,13 +5,15 @@ Beyond the border the volume counts as mirrored.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.refinement.boxes import boxes_across, class_boxes, padded, part, widened
 from napari_unet.refinement.claims import Claims
-from napari_unet.refinement.distances import Spacing, class_boxes, padded, signed_distance, voxels_within
+from napari_unet.refinement.distances import Spacing, signed_distance_up_to, voxels_within
 
 TRUNCATE = 3.0
 """Where a Gaussian ends, in standard deviations."""
@@ -20,7 +22,12 @@ ON_THE_EDGE = 1e-4
 
 
 def smooth_together(
-    labels: NDArray[np.uint8], classes: Sequence[int] = (), *, sigma: float, spacing: Spacing
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    sigma: float,
+    spacing: Spacing,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Smooth the edges of classes together, so that no gap opens between them.
 
@@ -38,43 +45,51 @@ def smooth_together(
         Standard deviation of the Gaussian in mm; it ends at three of them.
     spacing
         (z, y, x) in mm.
+    slices
+        The only slices to change; the others are looked at as far as the Gaussian reaches.
 
     Yields
     ------
     int
         The class just looked at.
     """
-    boxes = class_boxes(labels, classes)
-    if not boxes:
-        return
     width = [sigma / length for length in spacing]
     reach = smoothing_reach(sigma, spacing)
-    around = {label: padded(box, labels.shape, reach) for label, box in boxes.items()}
+    around = {label: (box, wanted) for label, box, wanted in boxes_across(labels, classes, reach, slices)}
+    if not around:
+        return
     z, y, x = (
         slice(min(side.start for side in sides), max(side.stop for side in sides))
-        for sides in zip(*around.values(), strict=True)
+        for sides in zip(*(part(box, wanted) for box, wanted in around.values()), strict=True)
     )
     # The background's Gaussian has to be right wherever one of a class ends.
     hull = padded((z, y, x), labels.shape, reach)
-    here = labels[hull]
-    strongest = _blurred(here == 0, width)
+    inner = slice(z.start - hull[0].start, z.stop - hull[0].start)
+    here = labels[part(hull, inner)]
+    strongest = _blurred(labels[hull] == 0, width, inner)
     winner = np.zeros_like(here)
-    for label, box in around.items():
-        inner = tuple(
-            slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(box, hull, strict=True)
+    for label, (box, wanted) in around.items():
+        place = tuple(
+            slice(side.start - whole.start, side.stop - whole.start)
+            for side, whole in zip(part(box, wanted), part(hull, inner), strict=True)
         )
-        strength = _blurred(here[inner] == label, width)
-        wins = strength > strongest[inner]
-        strongest[inner][wins] = strength[wins]
-        winner[inner][wins] = label
+        strength = _blurred(labels[box] == label, width, wanted)
+        wins = strength > strongest[place]
+        strongest[place][wins] = strength[wins]
+        winner[place][wins] = label
         yield label
     free = np.zeros(256, np.bool_)
-    free[[0, *boxes]] = True
+    free[[0, *class_boxes(labels, classes)]] = True
     np.copyto(here, winner, where=free[here])
 
 
 def smooth_distance(
-    labels: NDArray[np.uint8], classes: Sequence[int] = (), *, sigma: float, spacing: Spacing
+    labels: NDArray[np.uint8],
+    classes: Sequence[int] = (),
+    *,
+    sigma: float,
+    spacing: Spacing,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Smooth the edge of each class by itself: a Gaussian runs over the signed distance to it.
 
@@ -93,6 +108,8 @@ def smooth_distance(
         that only what is near an edge has a say in where it goes.
     spacing
         (z, y, x) in mm.
+    slices
+        As in :func:`smooth_together`.
 
     Yields
     ------
@@ -102,17 +119,18 @@ def smooth_distance(
     if sigma == 0:
         return
     width, cut = [sigma / length for length in spacing], TRUNCATE * sigma
-    reach = distance_smoothing_reach(sigma, spacing)
+    across = smoothing_reach(sigma, spacing)[0]
     claims = Claims()
     lost = np.zeros(labels.shape, np.bool_)
-    for label, tight in class_boxes(labels, classes).items():
-        box = padded(tight, labels.shape, reach)
+    for label, box, wanted in boxes_across(labels, classes, distance_smoothing_reach(sigma, spacing), slices):
         shape = labels[box] == label
-        distance = np.clip(signed_distance(shape, spacing), -cut, cut)
-        smoothed = ndimage.gaussian_filter(distance, width, truncate=TRUNCATE)
+        around, wanted_of_these = widened(wanted, across, len(shape))
+        distance = signed_distance_up_to(cut, shape, spacing, around)
+        smoothed = _blurred(distance, width, wanted_of_these)
         inside = smoothed < -ON_THE_EDGE
-        lost[box] |= shape & ~inside
-        claims.add(labels, box, label, inside, smoothed)
+        changed = part(box, wanted)
+        lost[changed] |= shape[wanted] & ~inside
+        claims.add(labels, changed, label, inside, smoothed)
         yield label
     labels[lost] = 0
     claims.settle(labels)
@@ -129,6 +147,26 @@ def distance_smoothing_reach(sigma: float, spacing: Spacing) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(smoothing_reach(sigma, spacing), far, strict=True))
 
 
-def _blurred(shape: NDArray[np.bool_], width: Sequence[float]) -> NDArray[np.float32]:
-    blurred: NDArray[np.float32] = ndimage.gaussian_filter(shape.astype(np.float32), width, truncate=TRUNCATE)
-    return blurred
+def _blurred(values: NDArray[Any], width: Sequence[float], slices: slice) -> NDArray[np.float32]:
+    """Blur some slices of (Z, Y, X) by a Gaussian, its width (z, y, x) in voxels."""
+    blurred = np.zeros((slices.stop - slices.start, *values.shape[1:]), np.float32)
+    reach = int(TRUNCATE * width[0] + 0.5)
+    for z, out in enumerate(blurred, start=slices.start):
+        for apart, weight in enumerate(_gaussian(width[0], reach), start=-reach):
+            out += weight * values[_mirrored(z + apart, len(values))]
+    flat: NDArray[np.float32] = ndimage.gaussian_filter(blurred, (0, *width[1:]), truncate=TRUNCATE)
+    return flat
+
+
+def _gaussian(width: float, reach: int) -> NDArray[np.float32]:
+    """Give the weights of a Gaussian from -reach to reach."""
+    apart = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (apart / width) ** 2) if reach else np.ones(1)
+    normalised: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
+    return normalised
+
+
+def _mirrored(z: int, length: int) -> int:
+    """Give the slice that stands for one beyond the border, as though the volume were mirrored there."""
+    z %= 2 * length
+    return min(z, 2 * length - 1 - z)

@@ -10,8 +10,9 @@ from scipy import ndimage
 
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.errors import BadInput
+from napari_unet.refinement.boxes import Box, class_boxes, padded
 from napari_unet.refinement.connected import connected_pieces
-from napari_unet.refinement.distances import Box, Spacing, class_boxes, distance_within, flat_or_solid, padded
+from napari_unet.refinement.distances import Spacing, distance_within, flat_or_solid
 
 
 def split(
@@ -125,23 +126,31 @@ def _reaching(shape: NDArray[np.bool_], box: Box, slices: slice) -> tuple[NDArra
 
 def _flooded(shape: NDArray[np.bool_], neck: float, spacing: Spacing, *, line: bool) -> NDArray[np.unsignedinteger]:
     """Flood the bodies of a (Z, Y, X) shape: each gets a number, the lines between them, if wanted, 0."""
-    pieces = connected_pieces(shape, connectivity=26)
-    if shape.all() or not shape.any():
-        return pieces  # nothing around it says where it is thin
-    image = flat_or_solid(-distance_within(shape, spacing))
-    minima = sitk.RegionalMinima(sitk.HMinima(image, height=neck, fullyConnected=True), fullyConnected=True)
-    bottoms = sitk.GetArrayFromImage(minima).reshape(shape.shape) > 0
-    seeds = cc3d.connected_components((bottoms & shape).view(np.uint8), connectivity=26, out_dtype=np.uint32)
-    # A piece that is shallow all over has no bottom, and is a body.
+    pieces = connected_pieces(shape, connectivity=26).astype(np.uint32)
+    depth = distance_within(shape, spacing)  # infinite when nothing around it says where it is thin
     deep = np.zeros(int(pieces.max()) + 1, np.bool_)
-    deep[pieces[seeds > 0]] = True
-    shallow = shape & ~deep[pieces]
-    seeds[shallow] = pieces[shallow].astype(np.uint32) + seeds.max()
-    # The background lies higher than all of the shape: it is flooded last, and joins no pieces before. What of it
-    # touches no piece need not be flooded at all.
+    deep[pieces[(depth > neck) & (depth < np.inf)]] = True
+    splits = deep[pieces]  # what is shallow all over is a body as it is
+    tight = class_boxes(splits.view(np.uint8)).get(1)
+    if tight is None:
+        return pieces
+    box = padded(tight, shape.shape, (1, 1, 1))
+    bodies, here = _watershed(np.where(splits[box], depth[box], 0), neck, line=line), splits[box]
+    pieces[box][here] = np.where(bodies[here], bodies[here] + len(deep), 0)
+    return pieces
+
+
+def _watershed(depth: NDArray[np.float32], neck: float, *, line: bool) -> NDArray[np.unsignedinteger]:
+    """Flood shapes, given how deep in them each (Z, Y, X) voxel lies, from their bottoms; 0 is outside."""
+    image, shape = flat_or_solid(-depth), depth > 0
+    minima = sitk.RegionalMinima(sitk.HMinima(image, height=neck, fullyConnected=True), fullyConnected=True)
+    bottoms = sitk.GetArrayFromImage(minima).reshape(depth.shape) > 0
+    seeds = cc3d.connected_components((bottoms & shape).view(np.uint8), connectivity=26, out_dtype=np.uint32)
+    # The background lies higher than all of the shapes: it is flooded last, and joins none before. What of it touches
+    # none need not be flooded at all.
     seeds[ndimage.maximum_filter(shape.view(np.uint8), 3) == 0] = seeds.max() + 1
     bodies = sitk.MorphologicalWatershedFromMarkers(
         image, flat_or_solid(seeds), markWatershedLine=line, fullyConnected=True
     )
-    flooded: NDArray[np.unsignedinteger] = sitk.GetArrayFromImage(bodies).reshape(shape.shape)
+    flooded: NDArray[np.unsignedinteger] = sitk.GetArrayFromImage(bodies).reshape(depth.shape)
     return flooded

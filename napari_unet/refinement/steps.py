@@ -37,6 +37,9 @@ from napari_unet.refinement.splitting import split
 from napari_unet.refinement.volume import Evidence, Volume
 from napari_unet.scan import Geometry
 
+SEEN_TO_SPLIT = 6
+"""How many slices to either side tell where objects are split on a slice, unless they are numbered."""
+
 
 def check_needs(steps: Sequence[RefineStep], known: Evidence) -> None:
     """Raise unless everything that the steps look at is there.
@@ -95,8 +98,9 @@ def in_voxels(step: RefineStep, geometry: Geometry | None) -> RefineStep:
 def slices_seen(step: RefineStep, wanted: slice, depth: int, spacing: Spacing) -> slice:
     """Give the slices, of ``depth``, that a step must see to get the wanted ones right.
 
-    They come out as in the whole volume; in a dense CRF in three dimensions, where every voxel is joined with every
-    other, nearly so.
+    They come out as in the whole volume. In three dimensions a dense CRF, where every voxel is joined with every
+    other, and splitting, where each is joined with all of its object, would take seconds: with these slices they come
+    out nearly so.
     """
     match step:
         case Opening() | Closing():
@@ -114,6 +118,8 @@ def slices_seen(step: RefineStep, wanted: slice, depth: int, spacing: Spacing) -
             reach = voxels_within(2 * max(step.appearance_width, step.smoothness_width), spacing)[0]
         case DenseCRF() | FillHoles(by_slice=True) | Split(by_slice=True, number=False) | WithinIntensities():
             reach = 0
+        case Split(by_slice=False, number=False):
+            reach = SEEN_TO_SPLIT
         case FillHoles() | RemoveSmall() | KeepLargest() | KeepTouching() | Split():
             reach = depth
     return slice(max(0, wanted.start - reach), min(depth, wanted.stop + reach))
@@ -124,7 +130,7 @@ def apply(step: RefineStep, volume: Volume, needed: slice) -> Iterator[Done]:
     largest = max(1, int(volume.labels.max(initial=0)))
     match step:
         case Opening() | Closing() | Grow() | Shrink() | FillHoles() | Smooth():
-            yield from (Done(label / largest, f"class {label}") for label in _reshape(step, volume))
+            yield from (Done(label / largest, f"class {label}") for label in _reshape(step, volume, needed))
         case RemoveSmall() | KeepLargest() | KeepTouching() | Split():
             yield from (Done(label / largest, f"class {label}") for label in _sort_pieces(step, volume, needed))
         case DenseCRF():
@@ -136,23 +142,27 @@ def apply(step: RefineStep, volume: Volume, needed: slice) -> Iterator[Done]:
             _limit(step, volume)
 
 
-def _reshape(step: Opening | Closing | Grow | Shrink | FillHoles | Smooth, volume: Volume) -> Iterator[int]:
-    labels, spacing = volume.labels, volume.spacing
+def _reshape(
+    step: Opening | Closing | Grow | Shrink | FillHoles | Smooth, volume: Volume, slices: slice
+) -> Iterator[int]:
+    labels, spacing, classes = volume.labels, volume.spacing, step.classes
     match step:
         case Opening():
-            yield from opening(labels, step.classes, radius=step.radius, spacing=spacing)
+            yield from opening(labels, classes, radius=step.radius, spacing=spacing, slices=slices)
         case Closing():
-            yield from closing(labels, step.classes, radius=step.radius, spacing=spacing)
+            yield from closing(labels, classes, radius=step.radius, spacing=spacing, slices=slices)
         case Grow():
-            yield from grow(labels, step.classes, radius=step.radius, spacing=spacing, into=step.into)
+            yield from grow(labels, classes, radius=step.radius, spacing=spacing, into=step.into, slices=slices)
         case Shrink():
-            both = step.from_neighbours
-            yield from shrink(labels, step.classes, radius=step.radius, spacing=spacing, from_neighbours=both)
+            apart = step.from_neighbours
+            yield from shrink(
+                labels, classes, radius=step.radius, spacing=spacing, from_neighbours=apart, slices=slices
+            )
         case FillHoles():
-            yield from fill_holes(labels, step.classes, by_slice=step.by_slice)
+            yield from fill_holes(labels, classes, by_slice=step.by_slice, slices=slices)
         case Smooth():
             smooth = smooth_together if step.method == "together" else smooth_distance
-            yield from smooth(labels, step.classes, sigma=step.sigma, spacing=spacing)
+            yield from smooth(labels, classes, sigma=step.sigma, spacing=spacing, slices=slices)
 
 
 def _sort_pieces(
@@ -164,7 +174,7 @@ def _sort_pieces(
             fewest = max(step.voxels, _voxels(step.volume, spacing) if len(labels) > 1 else 0)
             remove_small(labels, step.classes, fewest=fewest, fixed=fixed, slices=needed)
         case KeepLargest():
-            yield from keep_largest(labels, step.classes, count=step.pieces, fixed=fixed)
+            keep_largest(labels, step.classes, count=step.pieces, fixed=fixed, slices=needed)
         case KeepTouching():
             yield from keep_touching(
                 labels, step.classes, points=step.points, reach=step.reach, spacing=spacing, fixed=fixed

@@ -20,8 +20,7 @@ def without_small(labels, *args, **options):
 
 def largest(labels, *args, **options):
     labels = labels.copy()
-    for _ in keep_largest(labels, *args, **options):
-        pass
+    keep_largest(labels, *args, **options)
     return labels
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.crf.compiled import compiled
+from napari_unet.refinement.compiled import compiled
 from napari_unet.refinement.crf.layout import Axes, Floats
 from napari_unet.refinement.crf.lines import add
 from napari_unet.refinement.crf.vectors import add_vector, sum_vectors

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.refinement.crf.compiled import compiled
+from napari_unet.refinement.compiled import compiled
 from napari_unet.refinement.crf.layout import FREE, Floats
 
 

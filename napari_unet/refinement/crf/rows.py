@@ -14,8 +14,8 @@ its own grid only. Arrays are float32 and contiguous, so that each loop is compi
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.refinement.compiled import compiled
 from napari_unet.refinement.crf.cells import add_layer, add_row, corners_of, find_corners, read_layer, read_row
-from napari_unet.refinement.crf.compiled import compiled
 from napari_unet.refinement.crf.layout import BLOCK, Axes, Floats
 from napari_unet.refinement.crf.lines import (
     add,

@@ -209,7 +209,7 @@ def test_it_runs_where_nothing_can_be_cached(tmp_path):
         "import numba.core.caching as caching\n"
         "def nowhere(*_): return None\n"
         "for each in caching.CacheImpl._locator_classes: each.from_function = classmethod(nowhere)\n"
-        "from napari_unet.refinement.crf import compiled\n"
+        "from napari_unet.refinement import compiled\n"
         "print(compiled.compiled(lambda x: x + 1)(2))\n"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""How the loops of this room are compiled."""
+"""How loops are compiled."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -39,7 +39,7 @@ def _folder() -> str:
     Numba goes by the date and size of the file a loop is in. Those of an installed file may be the same from one
     version to the next, and a loop has those of other files built in.
     """
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     return str(Path(user_cache_dir("napari-unet", appauthor=False)) / f"loops-{sha256(sources).hexdigest()[:16]}")
 
 
