@@ -27,7 +27,7 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadModelFile
 from napari_unet.normalisation import Normalisation
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an older program could no longer use a newer file."""
 WITH_NORMALISATION = 2
 """The first format that says how its network normalises; before it was always by the batch."""
@@ -79,6 +79,8 @@ class ModelDescription(Config):
     """How it was trained."""
     learned_from: LearnedFrom
     """What it was trained on."""
+    thresholds: dict[int, float] = Field(default_factory=dict)
+    """By label, how likely a class must be to be taken; empty takes the likeliest class of each voxel."""
 
     @property
     def labels(self) -> tuple[int, ...]:

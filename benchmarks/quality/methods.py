@@ -16,7 +16,7 @@ from benchmarks.quality.sets import Labels, Task
 from napari_unet.annotation import BACKGROUND
 from napari_unet.config import ComputeConfig, Loss, Optimizer, Precision, Schedule
 from napari_unet.normalisation import measure, normalise
-from napari_unet.training import loop
+from napari_unet.training import course
 from napari_unet.training.augmentation import UNCHANGED
 
 TREES = 100
@@ -52,7 +52,7 @@ def plain_unet(task: Task, seconds: float, seed: int) -> list[Labels]:
 def unet(task: Task, config: nu.TrainConfig) -> list[Labels]:
     """Train and predict with this program."""
     paints = [scan.unfold(paint) for scan, paint in zip(task.scans, task.paints, strict=True)]
-    with patch.object(loop, "perf_counter", process_time):  # a busy machine then changes the wait, not the result
+    with patch.object(course, "perf_counter", process_time):  # a busy machine then changes the wait, not the result
         model = nu.train(list(task.scans), paints, config)
     predict = nu.PredictConfig(threads=1)
     return [nu.predict(model, one.scan, predict).labels.reshape(one.truth.shape) for one in task.scored]

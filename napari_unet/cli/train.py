@@ -15,9 +15,10 @@ from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import PRESETS, TrainConfig
 from napari_unet.io import read_mask, read_scan
-from napari_unet.model_file import SUFFIX, Model
+from napari_unet.model_file import SUFFIX, Model, load_model
 from napari_unet.scan import Scan
-from napari_unet.training import train_job
+from napari_unet.training import Start, train_to_file
+from napari_unet.training.given import UNFINISHED, Given
 
 COMMON = ("unpainted", "time_limit", "steps", "device", "threads", "seed")
 
@@ -41,6 +42,26 @@ def add_to(commands: Any) -> None:
         help=" ".join(f"{key.upper()}: {preset.sentence}" for key, preset in PRESETS.items())
         + " Other options change single parameters of it; their defaults, as shown, are those of fast. [fast]",
     )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="MODEL.unet",
+        help="go on from this model instead of beginning with a new network: its classes are kept, new ones are added",
+    )
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="SCAN PAINT",
+        help="with --from: scans that the model learned from, each followed by its paint, to be shown to it again",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help=f"go on with the same training where it was interrupted: its state lies in MODEL{UNFINISHED}",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_options(parser, TrainConfig, COMMON)
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -48,16 +69,33 @@ def add_to(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Train and write the model."""
-    if len(args.files) % 2:
+    if len(args.files) % 2 or len(args.again) % 2:
         args.usage_error("name scans and paints in pairs: SCAN PAINT [SCAN PAINT ...]")
+    if args.again and args.start is None:
+        args.usage_error("--again is for a model that goes on: name it with --from, or give all scans alike")
     config = config_from(args, PRESETS[args.preset].train)
-    check_output(args.output, (SUFFIX,), args.files)
+    check_output(args.output, (SUFFIX,), [*args.files, *args.again, *([args.start] if args.start else [])])
+    start = start_from(args.start, args.again)
     scans, paints, classes = read_painted(args.files)
     for scan, paint in zip(scans, paints, strict=True):
         painted = PaintSummary.of(scan.grid, count_slices(paint))
         notice(f"{scan.name}: {painted.sentence(config.unpainted)}")
-    ran = run_job(train_job(scans, paints, config, classes=classes), "train")
-    report(ran.result, ran.result.save(args.output), stopped=ran.stopped, as_json=args.json)
+    unfinished = args.output.with_suffix(UNFINISHED)
+    if unfinished.exists() and not args.resume:
+        notice(f"{unfinished} is from a training that was interrupted and is replaced; --resume goes on with it.")
+    given = Given(scans, paints, config, classes, start, unfinished=unfinished, resume=args.resume)
+    ran = run_job(train_to_file(given, args.output), "train")
+    report(ran.result.model, args.output, stopped=not ran.result.finished, as_json=args.json)
+    if not ran.result.finished:
+        notice(f"the same command with --resume goes on where it was stopped ({unfinished}).")
+
+
+def start_from(model: Path | None, again: Sequence[Path]) -> Start | None:
+    """Read the model to go on from, and scans and paints to show it again."""
+    if model is None:
+        return None
+    scans, paints, _ = read_painted(again)
+    return Start(load_model(model), scans, paints)
 
 
 def read_painted(

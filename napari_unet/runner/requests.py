@@ -5,6 +5,7 @@ A request knows how to become a job; the engines are imported only there, in the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -50,6 +51,14 @@ class TrainRequest:
         Where to write previews.
     model_path
         Where to write the model.
+    start_path
+        The file of the model to go on from.
+    scans_again, paints_again
+        What that model learned from, to be shown again.
+    unfinished_path
+        Where to keep the state while it is unfinished.
+    resume
+        Whether to go on with the state that lies there, and with its parameters.
     """
 
     scans: tuple[SharedScan, ...]
@@ -59,21 +68,34 @@ class TrainRequest:
     model_path: str
     preview: SharedArray | None = None
     look_at: int | None = None
+    start_path: str = ""
+    scans_again: tuple[SharedScan, ...] = ()
+    paints_again: tuple[SharedArray, ...] = ()
+    unfinished_path: str = ""
+    resume: bool = False
 
     def job(self) -> Job[TrainDone]:
         """Train, and write the model."""
-        from napari_unet.training.loop import train_job
+        from napari_unet.training import Start
+        from napari_unet.training.given import Given
+        from napari_unet.training.loop import train_to_file
+        from napari_unet.training.unfinished import config_of
 
-        model = yield from train_job(
+        again = ([scan.open() for scan in self.scans_again], [paint.open() for paint in self.paints_again])
+        unfinished = Path(self.unfinished_path) if self.unfinished_path else None
+        given = Given(
             [scan.open() for scan in self.scans],
             [paint.open() for paint in self.paints],
-            self.config,
+            self.config if unfinished is None or not self.resume else config_of(unfinished),
             classes=self.classes,
+            start=Start(load_model(self.start_path), *again) if self.start_path else None,
             preview=None if self.preview is None else self.preview.open(writable=True),
             look_at=self.look_at,
+            unfinished=unfinished,
+            resume=self.resume,
         )
-        model.save(self.model_path)
-        return TrainDone(self.model_path, model.description)
+        trained = yield from train_to_file(given, Path(self.model_path))
+        return TrainDone(self.model_path, trained.model.description)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Naming this room costs nothing: torch is imported when the first training begins
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput
 from napari_unet.events import result_of
 from napari_unet.scan import Scan
+from napari_unet.training.given import Given
+from napari_unet.training.start import Start
 
 if TYPE_CHECKING:
     from napari_unet.events import Job
     from napari_unet.model_file import Model
+    from napari_unet.training.loop import Trained
 
-__all__ = ["preview_patches", "train", "train_job"]
+__all__ = ["Start", "preview_patches", "train", "train_job", "train_to_file"]
 
 
 def train_job(
@@ -28,13 +32,21 @@ def train_job(
     config: TrainConfig = TrainConfig(),
     *,
     classes: Sequence[ClassInfo] = (),
+    start: Start | None = None,
     preview: NDArray[np.uint8] | None = None,
     look_at: int | None = None,
 ) -> "Job[Model]":
     """Train as a job that reports and can be told to stop: see :func:`napari_unet.training.loop.train_job`."""
     from napari_unet.training import loop
 
-    return loop.train_job(scans, paints, config, classes=classes, preview=preview, look_at=look_at)
+    return loop.train_job(scans, paints, config, classes=classes, start=start, preview=preview, look_at=look_at)
+
+
+def train_to_file(given: Given, path: Path) -> "Job[Trained]":
+    """Train as a job, and save the model: see :func:`napari_unet.training.loop.train_to_file`."""
+    from napari_unet.training import loop
+
+    return loop.train_to_file(given, path)
 
 
 def preview_patches(
@@ -81,6 +93,7 @@ def train(
     config: TrainConfig = TrainConfig(),
     *,
     classes: Sequence[ClassInfo] = (),
+    start: Start | None = None,
 ) -> "Model":
     """Train a network on a painted scan, or on several, and wait for it.
 
@@ -95,6 +108,8 @@ def train(
         Every choice; the default is the Fast preset.
     classes
         Names and colours of the classes, where known.
+    start
+        A model to go on from instead of a new network, and what it learned from where that is at hand.
 
     Returns
     -------
@@ -107,6 +122,8 @@ def train(
         There is too little paint to learn from.
     BadInput
         Scan, paint or device cannot be used, or the training diverged at once.
+    ModelMismatch
+        The model to go on from has other channels.
     OutOfMemory
         Not even a small patch fits.
 
@@ -114,6 +131,7 @@ def train(
     --------
     >>> model = train(scan, paint, TrainConfig(time_limit=60))  # doctest: +SKIP
     >>> model.save("liver.unet")  # doctest: +SKIP
+    >>> model = train(other_scan, its_paint, start=Start(model, [scan], [paint]))  # doctest: +SKIP
     """
     scans = [
         s if isinstance(s, Scan) else Scan.from_array(s) for s in (scan if isinstance(scan, list | tuple) else [scan])
@@ -121,5 +139,5 @@ def train(
     paints = [np.asarray(p) for p in (paint if isinstance(paint, list | tuple) else [paint])]
     if len(scans) != len(paints):
         raise BadInput(f"{len(scans)} scans but {len(paints)} paints: give each scan its own paint.")
-    job = train_job(scans, [s.fold(as_paint(p)) for s, p in zip(scans, paints, strict=True)], config, classes=classes)
-    return result_of(job)
+    folded = [s.fold(as_paint(p)) for s, p in zip(scans, paints, strict=True)]
+    return result_of(train_job(scans, folded, config, classes=classes, start=start))

@@ -4,9 +4,11 @@ Two networks are kept: one that learns, and the running average of its weights, 
 shown and returned. The average is better and steadier: Polyak and Juditsky 1992, doi:10.1137/0330046.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import isfinite, nan
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
-from napari_unet.networks import Compute, Network, build, channels_last, weights_of
+from napari_unet.networks import Compute, Network, build, channels_last, load_weights, weights_of
 from napari_unet.normalisation import Normalisation, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
@@ -24,6 +26,7 @@ from napari_unet.training.material import Material
 from napari_unet.training.metrics import Confusion
 from napari_unet.training.optimisation import clip, learning_rate, optimizer_of
 from napari_unet.training.sampling import PatchSize, Place, Sampler
+from napari_unet.training.start import HEAD
 
 MEASURED_BATCHES = 8
 """Batches of held-out patches a measurement uses at most."""
@@ -60,16 +63,31 @@ class Learner:
         Every choice.
     compute
         Where and in which number format.
+    weights
+        To begin with, when a model goes on; ``config.hold`` then holds them near, in the way of AdamW's weight decay.
     """
 
-    def __init__(self, material: Material, config: TrainConfig, compute: Compute) -> None:
+    def __init__(
+        self,
+        material: Material,
+        config: TrainConfig,
+        compute: Compute,
+        weights: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config = config
         self.compute = compute
         self.labels = material.labels
         channels, classes = len(material.normalisation), len(material.labels)
-        self.network = build(config.network, channels, classes).to(compute.device)
-        channels_last(self.network)
+        self.network = build(config.network, channels, classes)
+        if weights is not None:
+            load_weights(self.network, weights)
+        channels_last(self.network.to(compute.device))
+        held = config.hold if weights is not None else 0.0
+        self.held: list[Tensor] = [
+            parameter for name, parameter in self.network.named_parameters() if held and not name.startswith(HEAD)
+        ]
+        self.origin = [parameter.detach().clone() for parameter in self.held]
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.steps = 0
         self.optimizer = optimizer_of(config, self.network.parameters())
@@ -85,6 +103,34 @@ class Learner:
         self.held_out = (
             Sampler(material.held_out, classes, np.random.default_rng(config.seed)) if material.held_out else None
         )
+        self.measured = self._measured()
+
+    def state(self) -> dict[str, Any]:
+        """Give all that another learner of the same material needs to go on exactly as this one would."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": self.plateau.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": self.random.get_state(),
+            "dropout": torch.get_rng_state(),
+            "sampler": self.sampler.random.bit_generator.state,
+            "origin": self.origin,
+            "steps": self.steps,
+            "batch": self.batch,
+            "size": self.size.shape,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where the learner was whose :meth:`state` this is."""
+        for name in ("network", "average", "optimizer", "plateau", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+        self.random.set_state(state["random"])
+        torch.set_rng_state(state["dropout"])
+        self.sampler.random.bit_generator.state = state["sampler"]
+        self.origin = [origin.to(self.compute.device) for origin in state["origin"]]
+        self.steps, self.batch, self.size = state["steps"], state["batch"], PatchSize(*state["size"])
         self.measured = self._measured()
 
     def _measured(self) -> list[list[Place]]:
@@ -142,6 +188,9 @@ class Learner:
             return nan
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.held:
+            with torch.no_grad():
+                torch._foreach_lerp_(self.held, self.origin, min(1.0, self.learning_rate * self.config.hold))
         self._follow()
         return value
 

@@ -2,8 +2,9 @@
 
 import gc
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -12,29 +13,24 @@ from numpy.typing import NDArray
 
 from napari_unet import __version__
 from napari_unet.annotation import ClassInfo
-from napari_unet.config import Schedule, TrainConfig
+from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
 from napari_unet.networks import Compute, choose, decided
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
+from napari_unet.training.course import CHANCE, Course, Standing
+from napari_unet.training.given import Given
 from napari_unet.training.learner import Learner, Score, ran_out_of_memory
 from napari_unet.training.material import Material, gather, normaliser_for
+from napari_unet.training.start import Start, added_to, continued, grown
+from napari_unet.training.unfinished import Unfinished
 
 ROUND_STEPS = 25
 """Steps of a round at least; measuring is then a small part of it."""
-CHANCE = 4.0
-"""A later model less than so many standard errors below the highest Dice is kept: it has learned longer.
-
-Twice the usual two, because the standard error takes voxels as independent and neighbours err together.
-"""
-SETTLED = 0.5
-"""Share of a schedule that falls over the time after which models are compared."""
 PREVIEW_SHARE = 0.08
 """Previews take no more than this share of the time."""
-TIME_LAGS = 0.05
-"""How far the clock must be ahead of the step count before it, too, moves the schedule of a run with ``steps``."""
 
 
 @dataclass
@@ -53,66 +49,23 @@ class Wishes:
             self.look_at, self.preview_now = command.z, True
 
 
-@dataclass
-class Best:
-    """The best model so far."""
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of a training.
 
-    score: Score | None = None
-    highest: float = 0.0
-    rounds_since_highest: int = 0
+    Parameters
+    ----------
+    model
+        The best model.
+    finished
+        Whether it came to its end, and was not stopped before.
+    rounds
+        How it went.
+    """
 
-    def take(self, score: Score, *, settled: bool = True) -> bool:
-        """Keep a model if it is better, or no worse than chance and trained for longer; say whether it was kept.
-
-        Until the training has ``settled`` every later model replaces the one before, and none competes with those to
-        come: a good Dice while the learning rate is high is luck.
-        """
-        if not settled:
-            self.score = score
-            return True
-        dice = 1.0 if score.dice is None else score.dice
-        self.rounds_since_highest = 0 if score.dice is None or dice > self.highest else self.rounds_since_highest + 1
-        kept = self.score is None or dice >= self.highest - CHANCE * score.chance
-        if kept:
-            self.score = score
-        self.highest = max(self.highest, score.dice or 0.0)
-        return kept
-
-
-@dataclass
-class Course:
-    """How far the training is, by steps and by the clock."""
-
-    config: TrainConfig
-    begun: float = field(default_factory=lambda: perf_counter())
-    step: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """Since the training began."""
-        return perf_counter() - self.begun
-
-    @property
-    def fraction(self) -> float:
-        """0..1 of the steps or of the time, whichever ends it first.
-
-        A run that its steps end does not depend on the clock, so that it can be repeated exactly.
-        """
-        by_time = self.seconds / self.config.time_limit
-        by_steps = self.step / self.config.steps if self.config.steps else 0.0
-        return min(1.0, by_time if not self.config.steps or by_time > by_steps + TIME_LAGS else by_steps)
-
-    @property
-    def settled(self) -> bool:
-        """Whether the learning rate is low enough for models to be compared."""
-        falls_with_time = self.config.schedule not in {Schedule.CONSTANT, Schedule.PLATEAU}
-        return not falls_with_time or self.fraction >= SETTLED
-
-    @property
-    def seconds_left(self) -> float | None:
-        """An estimate from the pace so far."""
-        fraction = self.fraction
-        return self.seconds * (1 - fraction) / fraction if self.step and fraction else None
+    model: Model
+    finished: bool
+    rounds: Sequence[EpochDone]
 
 
 def train_job(
@@ -121,6 +74,7 @@ def train_job(
     config: TrainConfig = TrainConfig(),
     *,
     classes: Sequence[ClassInfo] = (),
+    start: Start | None = None,
     preview: NDArray[np.uint8] | None = None,
     look_at: int | None = None,
 ) -> Job[Model]:
@@ -136,6 +90,8 @@ def train_job(
         Every choice.
     classes
         Names and colours of the classes, where known.
+    start
+        A model to go on from; its network and classes are kept. A class that is new is added.
     preview
         (Z, Y, X) uint8 on the first scan's grid; slices of it are filled with labels while the model learns.
     look_at
@@ -149,7 +105,8 @@ def train_job(
     Returns
     -------
     Model
-        The best by Dice on held-out paint; the last one when too little was painted to hold any out.
+        The best by Dice on held-out paint; the last one when too little was painted to hold any out. When a model
+        goes on and gains nothing, it is given as it was.
 
     Raises
     ------
@@ -157,14 +114,26 @@ def train_job(
         There is too little paint to learn from.
     BadInput
         A scan, its paint or the device cannot be used, or the training diverged at once.
+    ModelMismatch
+        The model to go on from has other channels.
     OutOfMemory
         Not even a small patch fits.
     """
-    compute = choose(config, training=True)
-    wishes = Wishes(look_at=look_at)
+    given = Given(scans, paints, config, classes, start, preview, look_at)
+    return (yield from training(given)).model
+
+
+def training(given: Given) -> Job[Trained]:
+    """Train as :func:`train_job`, and tell also how it went; the state is kept in a file where one is named.
+
+    With ``given.unfinished`` the state is written to that file now and then and when it is stopped, and with
+    ``given.resume`` it goes on from there. The file is removed by whoever has saved the model.
+    """
+    compute = choose(given.config, training=True)
+    wishes = Wishes(look_at=given.look_at)
     try:
         yield from _report(Started("Training", compute.sentence), wishes)
-        return (yield from _train(scans, paints, config, classes, compute, preview, wishes))
+        return (yield from _train(given, compute, wishes))
     except RuntimeError as error:
         if not ran_out_of_memory(error):
             raise
@@ -175,27 +144,56 @@ def train_job(
             torch.cuda.empty_cache()
 
 
-def _train(
-    scans: Sequence[Scan],
-    paints: Sequence[NDArray[np.uint8]],
-    config: TrainConfig,
-    classes: Sequence[ClassInfo],
-    compute: Compute,
-    preview: NDArray[np.uint8] | None,
-    wishes: "Wishes",
-) -> Job[Model]:
+def train_to_file(given: Given, path: Path) -> Job[Trained]:
+    """Train, save the model, and then remove the state of a training that came to its end."""
+    trained = yield from training(given)
+    trained.model.save(path)
+    if trained.finished and given.unfinished is not None:
+        given.unfinished.unlink(missing_ok=True)
+    return trained
+
+
+def _train(given: Given, compute: Compute, wishes: "Wishes") -> Job[Trained]:
     """Hold everything that takes memory, so that all of it is gone when this ends."""
-    course = Course(config)
-    material = gather(scans, paints, config, classes, compute.device)
-    network = decided(config.network, scans[0].spacing)
-    network = network.model_copy(update={"normalisation": normaliser_for(config, material)})
-    config = config.model_copy(update={"network": network})
+    standing = Standing(Course(given.config))
+    material = gather(given.scans, given.paints, given.config, given.classes, compute.device, given.start)
+    config = _decided(given, material)
     for text in material.notes:
         yield from _report(Note(text), wishes)
-    learner = Learner(material, config, compute)
-    previews = None if preview is None else _Previews(learner, scans[0], material.normalisation, preview)
-    best = yield from _learn(learner, course, wishes, previews)
-    return Model(_description(scans, config, material, best, course), best.weights)
+    weights = None if given.start is None else grown(given.start.model, material.labels)
+    learner = Learner(material, config, compute, weights)
+    unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
+    before = None if given.start is None else learner.score(0)
+    if unfinished is not None and given.resume:
+        unfinished.read_into(learner, standing)
+        for done in standing.rounds:
+            yield from _report(done, wishes)
+    previews = None
+    if given.preview is not None:
+        previews = _Previews(learner, given.scans[0], material.normalisation, given.preview)
+    best, finished = yield from _learn(learner, standing, wishes, previews, unfinished)
+    if before is not None and before.dice is not None:
+        best, text = _better_of(before, best)
+        yield from _report(Note(text), wishes)
+    model = Model(_description(given, config, material, best, standing.course), best.weights)
+    return Trained(model, finished, tuple(standing.rounds))
+
+
+def _decided(given: Given, material: Material) -> TrainConfig:
+    """Decide what the config leaves to the model that goes on, or to the scan and its paint."""
+    if given.start is not None:
+        return continued(given.config, given.start, material.labels)
+    network = decided(given.config.network, given.scans[0].spacing)
+    network = network.model_copy(update={"normalisation": normaliser_for(given.config, material)})
+    return given.config.model_copy(update={"network": network})
+
+
+def _better_of(before: Score, after: Score) -> tuple[Score, str]:
+    """Give a model as it was rather than one that is worse by more than chance on held-out paint, and say so."""
+    was, now = before.dice or 0.0, after.dice or 0.0
+    if now < was - CHANCE * before.chance:
+        return before, f"Going on gained nothing (Dice {now:.2f} on held-out paint, {was:.2f} before): it is as it was."
+    return after, f"On held-out paint the Dice was {was:.2f} before, and is {now:.2f} now."
 
 
 _TOO_LARGE = "The network does not fit into the memory: choose a smaller width or patch, or close other programs."
@@ -207,11 +205,14 @@ def _report(event: Event, wishes: Wishes) -> Reports:
 
 
 def _learn(
-    learner: Learner, course: Course, wishes: Wishes, previews: "_Previews | None"
-) -> Generator[Event, Command | None, Score]:
-    """Take steps, measure after every round, and keep the best."""
-    best = Best()
-    losses: list[float] = []
+    learner: Learner,
+    standing: Standing,
+    wishes: Wishes,
+    previews: "_Previews | None",
+    unfinished: Unfinished | None,
+) -> Generator[Event, Command | None, tuple[Score, bool]]:
+    """Take steps, measure after every round, and keep the best; tell whether it came to its end."""
+    course, best, losses = standing.course, standing.best, standing.losses
     while True:
         loss = learner.step(course.fraction)
         if loss is None:
@@ -221,37 +222,45 @@ def _learn(
             if best.score is None:
                 raise BadInput("The training diverged (the loss is not a number): lower the learning rate.")
             yield from _report(Note("The training diverged and was ended: the best model before is kept."), wishes)
-            return best.score
+            return best.score, True
         course.step += 1
         losses.append(loss)
         text = f"step {course.step}, loss {loss:.3f}"
         yield from _report(Progress(course.fraction, text, course.seconds_left), wishes)
         if previews is not None and previews.due(course, wishes):
             yield from _report(previews.paint(wishes), wishes)
-        if wishes.stop:
-            return best.score or learner.score(course.step, measured=False)
         done = course.fraction >= 1
         if done or len(losses) >= max(ROUND_STEPS, learner.round_steps):
-            score = learner.score(course.step)
-            kept = best.take(score, settled=course.settled)
-            learner.round_done(score, float(np.mean(losses)))
-            yield from _report(_round(course, losses, score, learner.learning_rate, kept), wishes)
-            losses = []
+            yield from _report(_round(learner, standing), wishes)
             if done or 0 < course.config.early_stopping <= best.rounds_since_highest:
-                return best.score or score
+                return best.score or learner.score(course.step), True
+        if wishes.stop:
+            if unfinished is not None:
+                unfinished.write(learner, standing)
+            return best.score or learner.score(course.step, measured=False), False
+        if unfinished is not None and (text := unfinished.write_if_due(learner, standing)):
+            yield from _report(Note(text), wishes)
 
 
-def _round(course: Course, losses: Sequence[float], score: Score, learning_rate: float, best: bool) -> EpochDone:
-    return EpochDone(
+def _round(learner: Learner, standing: Standing) -> EpochDone:
+    """Measure, keep the best, and begin another round."""
+    course, loss = standing.course, float(np.mean(standing.losses))
+    score = learner.score(course.step)
+    kept = standing.best.take(score, settled=course.settled)
+    learner.round_done(score, loss)
+    done = EpochDone(
         step=course.step,
         seconds=course.seconds,
-        train_loss=float(np.mean(losses)),
+        train_loss=loss,
         validation_loss=score.loss,
         validation_dice=score.dice,
         dice_per_class=score.dice_per_class,
-        learning_rate=learning_rate,
-        best=best,
+        learning_rate=learner.learning_rate,
+        best=kept,
     )
+    standing.rounds.append(done)
+    standing.losses.clear()
+    return done
 
 
 class _Previews:
@@ -289,9 +298,18 @@ class _Previews:
 
 
 def _description(
-    scans: Sequence[Scan], config: TrainConfig, material: Material, best: Score, course: Course
+    given: Given, config: TrainConfig, material: Material, best: Score, course: Course
 ) -> ModelDescription:
-    first = scans[0]
+    first = given.scans[0]
+    learned = LearnedFrom(
+        scans=len(given.scans),
+        slices=material.slices,
+        voxels=material.voxels,
+        steps=best.step,
+        seconds=course.seconds,
+        validation_dice=best.dice,
+        dice_per_class=best.dice_per_class,
+    )
     return ModelDescription(
         program=f"napari-unet-paint {__version__}",
         network=config.network,
@@ -301,13 +319,5 @@ def _description(
         unit=first.unit,
         normalisation=material.normalisation,
         training=config,
-        learned_from=LearnedFrom(
-            scans=len(scans),
-            slices=material.slices,
-            voxels=material.voxels,
-            steps=best.step,
-            seconds=course.seconds,
-            validation_dice=best.dice,
-            dice_per_class=best.dice_per_class,
-        ),
+        learned_from=learned if given.start is None else added_to(given.start.model.description.learned_from, learned),
     )

@@ -1,6 +1,6 @@
 """From scans and paint to what a network learns from: checked, normalised, split, on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,13 @@ from napari_unet.annotation import (
     count_slices,
     training_targets,
 )
-from napari_unet.config import Normaliser, TrainConfig
+from napari_unet.config import NetworkConfig, Normaliser, TrainConfig
 from napari_unet.errors import BadInput
 from napari_unet.normalisation import Normalisation, measure, not_numbers, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.holdout import hold_out
 from napari_unet.training.sampling import Source
+from napari_unet.training.start import Start, about_intensities, about_new_classes, check_start
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def gather(
     config: TrainConfig,
     classes: Sequence[ClassInfo],
     device: torch.device,
+    start: Start | None = None,
 ) -> Material:
     """Check scans and paint, and bring them to the device.
 
@@ -98,6 +100,8 @@ def gather(
         Names and colours, where known.
     device
         Where the voxels go.
+    start
+        What is gone on from: its classes are kept, and what it brings along is shown again.
 
     Raises
     ------
@@ -105,32 +109,43 @@ def gather(
         There is too little paint to learn from.
     BadInput
         Shapes or channels differ, or a scan is constant.
+    ModelMismatch
+        The model to go on from has other channels.
     """
     _check(scans, paints)
+    network = config.network if start is None else start.model.description.network
     summaries = [PaintSummary.of(scan.grid, count_slices(paint)) for scan, paint in zip(scans, paints, strict=True)]
     labels = _labels(summaries, config)
+    new, notes = len(scans), [*map(_not_numbers, scans)]
+    if start is not None:
+        check_start(start, scans)
+        labels = tuple(sorted({*labels, *start.model.description.labels}))
+        notes.append(about_new_classes(labels, start))
+        classes = (*start.model.description.foreground, *classes)
+        scans, paints = [*scans, *start.scans], [*paints, *start.paints]
+        _check(scans, paints)
     targets = [training_targets(paint, config.unpainted, labels) for paint in paints]
-    counts = np.array([np.bincount(z.ravel(), minlength=256)[: len(labels)] for target in targets for z in target])
+    counts = np.array(
+        [np.bincount(z.ravel(), minlength=256)[: len(labels)] for target in targets[:new] for z in target]
+    )
     painted = counts[counts.any(axis=1)]  # (slices, channels): voxels of each on the slices where anything is known
     random = np.random.default_rng(config.seed)
-    split = hold_out(targets, len(labels), config.validation, random)
+    # What is new and what is shown again are split apart, so that of little that is new enough is learned from.
+    splits = [_parts(group, len(labels), config.validation, random) for group in (targets[:new], targets[new:])]
     normalisations = tuple(measure(scan) for scan in scans)
-    notes = [*map(_not_numbers, scans)]
-    if split is None and config.validation:
+    if start is not None:
+        notes += [about_intensities(scan, by, start) for scan, by in zip(scans[:new], normalisations, strict=False)]
+    learned: list[Source] = []
+    held_out: list[Source] = []
+    for number, parts in enumerate([*splits[0], *splits[1]]):
+        sources = _sources(scans[number], normalisations[number], parts, network, device, again=number >= new)
+        for part, source in sources:
+            (learned, held_out)[part].append(source)
+    if not held_out and config.validation:
         notes.append(
             "Too little is painted to hold some of it out and measure with: the last model is kept. "
             "Paint one more slice to get a Dice."
         )
-    learned: list[Source] = []
-    held_out: list[Source] = []
-    for number, scan in enumerate(scans):
-        parts = (targets[number],) if split is None else (split.training[number], split.held_out[number])
-        for z in _looked_at(scan, targets[number], config.network.dimensions):
-            seen = with_neighbours(scan, normalisations[number], z, config.network.context)
-            image = torch.from_numpy(seen).to(device)
-            for part, sources in zip(parts, (learned, held_out), strict=False):
-                if (part[z] != IGNORE).any():
-                    sources.append(Source(image, torch.from_numpy(part[z]).to(device), scan.spacing))
     return Material(
         classes=tuple(BACKGROUND_CLASS if label == 0 else classes_for([label], classes)[0] for label in labels),
         normalisation=normalisations[0],
@@ -143,9 +158,36 @@ def gather(
     )
 
 
-def _looked_at(scan: Scan, targets: NDArray[np.uint8], dimensions: int) -> list[slice]:
+def _parts(
+    targets: Sequence[NDArray[np.uint8]], classes: int, share: float, random: np.random.Generator
+) -> list[tuple[NDArray[np.uint8], ...]]:
+    """Give for each scan what is learned from and, where enough is known, what is held out."""
+    split = hold_out(targets, classes, share, random) if targets else None
+    return (
+        [(target,) for target in targets] if split is None else list(zip(split.training, split.held_out, strict=True))
+    )
+
+
+def _sources(
+    scan: Scan,
+    normalisation: tuple[Normalisation, ...],
+    parts: Sequence[NDArray[np.uint8]],
+    network: NetworkConfig,
+    device: torch.device,
+    *,
+    again: bool,
+) -> Iterator[tuple[int, Source]]:
+    """Give the number of a part, 0 or 1, and what of a scan belongs to it: slices, or volumes for a 3-D network."""
+    for z in _looked_at(scan, parts, network.dimensions):
+        image = torch.from_numpy(with_neighbours(scan, normalisation, z, network.context)).to(device)
+        for number, part in enumerate(parts):
+            if (part[z] != IGNORE).any():
+                yield number, Source(image, torch.from_numpy(part[z]).to(device), scan.spacing, again)
+
+
+def _looked_at(scan: Scan, parts: Sequence[NDArray[np.uint8]], dimensions: int) -> list[slice]:
     """Ranges of slices that are one source each: the known slices for a 2-D network, volumes for a 3-D one."""
-    known = (targets != IGNORE).any((1, 2))
+    known = np.any([(part != IGNORE).any((1, 2)) for part in parts], axis=0)
     pieces = scan.volumes() if dimensions == 3 else (slice(z, z + 1) for z in range(len(known)))
     return [piece for piece in pieces if known[piece].any()]
 

@@ -46,11 +46,14 @@ class Source:
         (Z, Y, X) uint8: the channel of each voxel, or ``IGNORE``, on the device.
     spacing
         Of the voxels, (z, y, x), in any unit.
+    again
+        Whether it was learned from before and is shown again.
     """
 
     image: Tensor
     targets: Tensor
     spacing: tuple[float, float, float]
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,25 +95,21 @@ Place = tuple[int, int, int, int]
 """Which source, and the z, y, x of a voxel of it to see."""
 
 
-class Sampler:
-    """Draws places and cuts windows around them.
+class _Pool:
+    """Known voxels that places are drawn from.
 
     Parameters
     ----------
     sources
-        All have the same channels.
+        With the number by which each is known.
     classes
         Output channels of the network.
-    random
-        Draws the places.
     """
 
-    def __init__(self, sources: Sequence[Source], classes: int, random: np.random.Generator) -> None:
-        self.sources = tuple(sources)
-        self.random = random
+    def __init__(self, sources: Sequence[tuple[int, Source]], classes: int) -> None:
         voxels: list[list[NDArray[np.int64]]] = [[] for _ in range(classes)]
         counts = np.zeros(classes)
-        for number, source in enumerate(self.sources):
+        for number, source in sources:
             targets = source.targets.cpu().numpy()
             for c in range(classes):
                 found = np.flatnonzero(targets == c)
@@ -121,6 +120,32 @@ class Sampler:
         self.voxels = [np.concatenate(of_class) for of_class in voxels]
         occurs = counts > 0
         self.chance = BY_CLASS * occurs / occurs.sum() + (1 - BY_CLASS) * counts / counts.sum()
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int, int, int]:
+        """Draw a class, and a known voxel of it."""
+        c = random.choice(len(self.chance), p=self.chance)
+        number, z, y, x = (int(i) for i in self.voxels[c][random.integers(len(self.voxels[c]))])
+        return number, z, y, x
+
+
+class Sampler:
+    """Draws places and cuts windows around them.
+
+    Parameters
+    ----------
+    sources
+        All have the same channels. Those that are shown again are drawn as often as the others together.
+    classes
+        Output channels of the network.
+    random
+        Draws the places.
+    """
+
+    def __init__(self, sources: Sequence[Source], classes: int, random: np.random.Generator) -> None:
+        self.sources = tuple(sources)
+        self.random = random
+        groups = ([(n, s) for n, s in enumerate(self.sources) if s.again == again] for again in (False, True))
+        self.pools = [_Pool(group, classes) for group in groups if group]
 
     def draw(self, n: int, size: PatchSize) -> list[Place]:
         """Draw ``n`` places; a slice or volume that is seen whole comes once while there are others."""
@@ -137,9 +162,9 @@ class Sampler:
         return places
 
     def _draw(self, size: PatchSize) -> Place:
-        """Draw a class, a known voxel of it, and some way to go from there."""
-        c = self.random.choice(len(self.chance), p=self.chance)
-        number, z, y, x = (int(i) for i in self.voxels[c][self.random.integers(len(self.voxels[c]))])
+        """Draw a known voxel, and some way to go from there."""
+        pool = self.pools[self.random.integers(len(self.pools))] if len(self.pools) > 1 else self.pools[0]
+        number, z, y, x = pool.draw(self.random)
         z_step, y_step, x_step = self.random.uniform(-1, 1, 3) * (size.depth // 2, size.height // 4, size.width // 4)
         return number, round(z + z_step), round(y + y_step), round(x + x_step)
 
@@ -180,7 +205,7 @@ class Sampler:
     def cover(self, size: PatchSize, most: int) -> list[Place]:
         """Places whose patches together see all known voxels, ``most`` of them spread evenly where there are more."""
         step = np.array([1, *(getattr(size, side) for side in ("depth", "height", "width"))])
-        known = np.concatenate([of_class for of_class in self.voxels if len(of_class)])
+        known = np.concatenate([of_class for pool in self.pools for of_class in pool.voxels])
         cells = np.unique(known // step, axis=0)
         cells = cells[np.linspace(0, len(cells) - 1, min(most, len(cells))).round().astype(int)]
         return [tuple(int(i) for i in cell) for cell in cells * step + step // 2]  # type: ignore[misc]

@@ -340,3 +340,33 @@ def test_python_m_napari_unet_is_the_command_line():
         [sys.executable, "-m", "napari_unet", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"napari-unet-paint {__version__}\n"
+
+
+def test_a_model_goes_on_with_another_scan(command, model, nifti, nrrd, quick, tmp_path):
+    after = tmp_path / "after.unet"
+    argv = ["train", nrrd.scan, nrrd.paint, "--from", model, "-o", after, *quick]
+    status, out, told = command(*argv, "--again", nifti.scan, nifti.paint)
+    assert status == 0
+    before, now = (load_model(path).description for path in (model, after))
+    assert now.network == before.network
+    assert now.learned_from.scans == 2
+    assert now.learned_from.steps == before.learned_from.steps + 10
+    assert "4 slices" in out
+    assert command("train", nifti.scan, nifti.paint, "--again", nifti.scan, "-o", after)[0] == 2
+    assert command("train", nifti.scan, nifti.paint, "--from", model, "-o", model)[0] == 1
+
+
+def test_an_interrupted_training_is_resumed(command, nifti, quick, tmp_path, monkeypatch):
+    whole, stopped = tmp_path / "whole.unet", tmp_path / "stopped.unet"
+    options = [*quick, "--steps=40"]
+    command("train", nifti.scan, nifti.paint, "-o", whole, *options)
+    with monkeypatch.context() as interrupt:
+        interrupt.setattr("napari_unet.cli.running._Interrupts.news", lambda _: True)
+        status, _, told = command("train", nifti.scan, nifti.paint, "-o", stopped, *options)
+    kept = tmp_path / "stopped.unfinished"
+    assert (status, kept.exists()) == (0, True)
+    assert "--resume goes on" in told
+    status, _, told = command("train", nifti.scan, nifti.paint, "-o", stopped, *options, "--resume")
+    assert (status, kept.exists()) == (0, False)
+    resumed, expected = (load_model(path).weights for path in (stopped, whole))
+    assert all(np.array_equal(resumed[name], expected[name]) for name in expected)

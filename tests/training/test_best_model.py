@@ -3,8 +3,8 @@
 import pytest
 
 from napari_unet.config import Schedule, TrainConfig
+from napari_unet.training.course import Best, Course
 from napari_unet.training.learner import Score
-from napari_unet.training.loop import Best, Course
 
 
 def score(step, dice, chance=0.005):
