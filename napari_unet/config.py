@@ -6,9 +6,9 @@ parameters: they are arguments.
 """
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from napari_unet.parameters import Config, parameter, refusal
 from napari_unet.refine_config import (
@@ -310,6 +310,26 @@ class TrainConfig(ComputeConfig):
     """Start of the random numbers: the same seed, steps and machine give the same model."""
 
 
+def _thresholds(value: Any) -> Any:
+    """Read the thresholds "1, 0.3; 2, 0.6" as they are typed or given on the command line."""
+    if not isinstance(value, str):
+        return value
+    pairs = tuple(tuple(pair.split(",")) for pair in value.split(";") if pair.strip())
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f'"{value.strip()}" will not do: write a class and a probability, and a semicolon in between')
+    return pairs
+
+
+def _each_once(value: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    if any(not 0 < least <= 1 for _, least in value) or len(dict(value)) < len(value):
+        raise ValueError("a class has one threshold, over 0 and up to 1")
+    return value
+
+
+Thresholds = Annotated[tuple[tuple[int, float], ...], BeforeValidator(_thresholds), AfterValidator(_each_once)]
+"""The least probability by label number."""
+
+
 class PredictConfig(ComputeConfig):
     """Everything about a prediction that is a choice."""
 
@@ -317,6 +337,16 @@ class PredictConfig(ComputeConfig):
     """Side of the pieces a slice is cut into; 0 chooses by the memory at hand."""
     depth: int = parameter(0, at_least=0, at_most=6, step=1, title="depth of a U-Net++")
     """How deep a U-Net++ trained with deep supervision goes: less is faster, and often as good; 0 is all of it."""
+    resample: bool = True
+    """See a scan of another spacing with voxels of the size the model learned from, and bring the result back."""
+    views: Literal[1, 2, 4, 8] = 1
+    """Average over mirrored and turned views, each as slow: 2 sideways, 4 also upside down, 8 also transposed."""
+    dropout_samples: int = parameter(0, at_least=0, at_most=100, step=1)
+    """For models trained with dropout: average over so many predictions with features left out at random."""
+    three_planes: bool = False
+    """For 2-D networks on voxels as long as wide: predict along all three axes; two of three planes decide."""
+    thresholds: Thresholds = Field(default=(), json_schema_extra={"empty": "none", "metavar": "1,0.3"})
+    """Classes taken wherever they reach a probability, and nowhere else, such as "1, 0.3; 2, 0.6": lower finds more."""
 
 
 class Preset(Config):

@@ -48,7 +48,7 @@ def random_model(scan: Scan, width: int, normalisation: Normaliser) -> Model:
 
 
 def contestants(model: Model, scan: Scan, config: PredictConfig) -> dict[str, Callable[[], object]]:
-    engine = Engine(model, config)
+    engine = Engine([model], config)
     plain = build(model.description.network, scan.channels, len(model.description.classes)).eval()
     load_weights(plain, model.weights)
     plain.to(engine.compute.device)

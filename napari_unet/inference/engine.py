@@ -1,6 +1,8 @@
-"""A trained network, ready to compute: loaded, folded and laid out for the device at hand."""
+"""Trained networks, ready to compute: loaded, folded and laid out for the device at hand."""
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 import psutil
@@ -8,9 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from napari_unet.config import Device, Precision, PredictConfig
+from napari_unet.errors import BadInput
+from napari_unet.inference.maps import LABELS_ONLY, Decision, Maps, Wanted
 from napari_unet.inference.tiling import ZYX, Box, Cut, core_within, most_seen
+from napari_unet.inference.views import VIEWS
 from napari_unet.model_file import Model
-from napari_unet.networks import build, choose, fold_batch_norm, load_weights
+from napari_unet.networks import Network, build, choose, fold_batch_norm, load_weights, pad_to_multiple
 
 MEMORY_SHARE = 0.6
 """What one pass may take of the free memory; convolutions need room to work in."""
@@ -22,17 +27,19 @@ MOST_BATCH = 16
 MOST_ELEMENTS = 2**31 - 1
 """GPU libraries count the elements of a tensor in 32 bits."""
 
-Result: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
-"""Labels (N, Z, Y, X), and probabilities (N, classes, Z, Y, X) where they were asked for."""
-
 
 class Engine:
-    """A trained network on the device where it computes.
+    """Trained networks on the device where they compute.
+
+    What it says is the mean of all it is asked for: of several models, of mirrored and turned views of the picture,
+    and, for networks trained with dropout, of predictions with features left out at random (Gal and Ghahramani 2016,
+    doi:10.48550/arXiv.1506.02142).
 
     Parameters
     ----------
-    model
-        The trained model.
+    models
+        One trained model, or several of the same channels and classes: see
+        :func:`napari_unet.inference.matching.check_ensemble`.
     config
         Where and how to compute.
 
@@ -41,24 +48,48 @@ class Engine:
     BadModelFile
         The weights do not belong to the network that the model describes.
     BadInput
-        The device asked for is not there, or the depth.
+        The device asked for is not there, or the depth, or no network was trained with the dropout asked for.
     """
 
-    def __init__(self, model: Model, config: PredictConfig) -> None:
-        self.model = model
+    def __init__(self, models: Sequence[Model], config: PredictConfig) -> None:
+        self.models = tuple(models)
+        self.description = models[0].description
         self.config = config
         self.compute = choose(config)
-        labels = model.description.labels
-        with torch.device("meta"):
-            network = build(model.description.network, len(model.description.channel_names), len(labels))
-        load_weights(network, model.weights)
-        if config.depth:
-            network.prune(config.depth)
-        self._stride, self._features, self._local = network.stride, network.features_at_once, network.local
+        networks = [_loaded(model, config) for model in models]
+        strides, halos = zip(*((network.stride, network.halo) for network in networks), strict=True)
+        self.stride: ZYX = tuple(map(max, zip(*strides, strict=True)))
+        self.reach: ZYX = tuple(map(max, zip(*halos, strict=True)))
+        self._features = max(network.features_at_once for network in networks)
+        self._local = all(network.local for network in networks)
         # Windows that are blended have none within a slice: they overlap by more.
-        self._halo = network.halo if network.local else (network.halo[0], 0, 0)
-        self._module: Any = fold_batch_norm(network).to(self.compute.device, self.compute.dtype)
-        self._label_of = torch.tensor(labels, dtype=torch.uint8, device=self.compute.device)
+        self._halo = self.reach if self._local else (self.reach[0], 0, 0)
+        self._modules: list[Any] = [
+            fold_batch_norm(network).to(self.compute.device, self.compute.dtype) for network in networks
+        ]
+        self._repeats = 1
+        if config.dropout_samples:
+            self._leave_out_at_random()
+        self.decision = Decision(self.description.labels, dict(config.thresholds), self.compute.device)
+
+    def _leave_out_at_random(self) -> None:
+        dropping = [module for module in self._modules if module.config.dropout]
+        if not dropping:
+            raise BadInput("This model was trained without dropout: set the dropout samples to 0.")
+        for module in dropping:
+            module.dropout.train()
+        self._repeats = self.config.dropout_samples
+        torch.manual_seed(0)  # the same doubt each time
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, background included."""
+        return len(self.description.labels)
+
+    @property
+    def asked(self) -> int:
+        """How often the voxels pass a network."""
+        return len(self._modules) * self.config.views * self._repeats
 
     @property
     def on_gpu(self) -> bool:
@@ -68,7 +99,7 @@ class Engine:
     @property
     def flat(self) -> bool:
         """Whether the network sees single slices."""
-        return self.model.description.network.dimensions == 2
+        return self.description.network.dimensions == 2
 
     def cut(self, volume: ZYX) -> Cut:
         """Choose how to cut volumes of so many voxels, (Z, Y, X): as configured, else by the memory at hand.
@@ -79,11 +110,11 @@ class Engine:
         tile = self.config.tile
         if self.flat:
             volume = (1, *volume[1:])
-        stride, halo = self._stride, self._halo
+        stride, halo = self.stride, self._halo
         z, y, x = volume
         core = (min(tile, z), min(tile, y), min(tile, x)) if tile else core_within(self._room(), volume, stride, halo)
         if not self._local:
-            learned = self.model.description.training.patch
+            learned = min(model.description.training.patch for model in self.models)
             core = (core[0], min(learned, core[1]), min(learned, core[2]))
         batch = 1
         if self.on_gpu and self.flat:
@@ -92,7 +123,7 @@ class Engine:
 
     def _room(self) -> float:
         """Give how many voxels one pass may see."""
-        device, labels = self.compute.device, len(self.model.description.labels)
+        device, labels = self.compute.device, len(self.description.labels)
         voxel = self._features * self.compute.dtype.itemsize + 8 * labels
         if device.type == "cuda":
             room = MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
@@ -100,7 +131,7 @@ class Engine:
             room = min(MOST_CPU_BYTES, MEMORY_SHARE * psutil.virtual_memory().available)
         return min(room / voxel, MOST_ELEMENTS / max(self._features / 3, labels))
 
-    def __call__(self, seen: NDArray[np.float32], core: Box, *, probabilities: bool = False) -> Result:
+    def __call__(self, seen: NDArray[np.float32], core: Box, wanted: Wanted = LABELS_ONLY) -> Maps:
         """Predict tiles.
 
         Parameters
@@ -109,25 +140,43 @@ class Engine:
             (N, C, Z, Y, X) normalised intensities; Z is 1 for a 2-D network.
         core
             Of what part of (Z, Y, X) the result is wanted.
-        probabilities
-            Whether the softmax of the classes is wanted too.
+        wanted
+            What is wanted besides labels.
+
+        Returns
+        -------
+        Maps
+            Of the core, with an axis N in front.
         """
-        logits = self.logits(seen)[(..., *core)]
-        # The choice is made on the device: one byte a voxel travels instead of a float for each class.
-        labels = self._label_of[logits.argmax(dim=1)].numpy(force=True)
-        if not probabilities:
-            return labels, None
-        return labels, logits.softmax(dim=1, dtype=torch.float32).half().numpy(force=True)
+        if self.asked == 1 and wanted == LABELS_ONLY and not self.decision.needs_probabilities:
+            # One byte a voxel leaves the device instead of a float for each class.
+            return Maps(self.decision.labels(self.logits(seen)[(..., *core)]).numpy(force=True))
+        mean: Any = 0
+        for logits in self._opinions(seen):
+            mean = mean + logits[(..., *core)].softmax(dim=1, dtype=torch.float32) / self.asked
+        return self.decision.maps(mean, wanted)
+
+    def logits(self, seen: NDArray[np.float32]) -> torch.Tensor:
+        """Give the logits (N, classes, Z, Y, X), on the device, of the first opinion on ``seen`` (as in a call)."""
+        return next(self._opinions(seen))
 
     @torch.inference_mode()
-    def logits(self, seen: NDArray[np.float32]) -> torch.Tensor:
-        """Give the logits (N, classes, Z, Y, X), on the device, of ``seen`` as in a call."""
-        if self._module is None:
+    def _opinions(self, seen: NDArray[np.float32]) -> Iterator[torch.Tensor]:
+        """Give the logits of each model, view and dropout sample."""
+        if not self._modules:
             raise ValueError("this engine was closed")
         x = torch.from_numpy(seen[:, :, 0] if self.flat else seen)
         layout = torch.channels_last if self.flat else torch.channels_last_3d
-        logits: torch.Tensor = self._module(x.to(self.compute.device, self.compute.dtype, memory_format=layout))
-        return logits.unsqueeze(2) if self.flat else logits
+        x = x.to(self.compute.device, self.compute.dtype, memory_format=layout)
+        sides = [slice(side) for side in x.shape[2:]]
+        for module, view, _ in product(self._modules, VIEWS[: self.config.views], range(self._repeats)):
+            if view.plain:
+                logits = module(x)
+            else:
+                # Padded before it is turned, so that pooling pairs the same voxels in every tile.
+                turned = view.of(pad_to_multiple(x, self.stride[-x.ndim + 2 :]))
+                logits = view.undone(module(turned.contiguous(memory_format=layout)))[:, :, *sides]
+            yield logits.unsqueeze(2) if self.flat else logits
 
     def free(self) -> None:
         """Give back memory that torch keeps for later."""
@@ -138,8 +187,18 @@ class Engine:
 
     def close(self) -> None:
         """Give back all memory; it computes no more."""
-        self._module = None
+        self._modules = []
         self.free()
+
+
+def _loaded(model: Model, config: PredictConfig) -> Network:
+    description = model.description
+    with torch.device("meta"):
+        network = build(description.network, len(description.channel_names), len(description.labels))
+    load_weights(network, model.weights)
+    if config.depth:
+        network.prune(config.depth)
+    return network
 
 
 def on_processor(config: PredictConfig) -> PredictConfig:

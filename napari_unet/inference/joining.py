@@ -1,11 +1,12 @@
 """Putting the results of tiles together."""
 
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from napari_unet.inference.engine import Result
+from napari_unet.inference.maps import Decision, Maps, Wanted
 from napari_unet.inference.tiling import ZYX, Tile
 
 SIGMA = 1 / 8
@@ -13,15 +14,15 @@ SIGMA = 1 / 8
 
 
 class Joining(Protocol):
-    """What becomes of the results of tiles: labels (N, Z, Y, X), and probabilities (N, classes, Z, Y, X) if wanted."""
+    """What becomes of the maps of tiles, each with an axis N in front."""
 
-    wants_probabilities: bool
-    """Whether the tiles have to come with their probabilities."""
+    from_tiles: Wanted
+    """What the tiles have to come with."""
 
-    def add(self, tile: Tile, result: Result) -> None:
-        """Take in the result of tiles side by side."""
+    def add(self, tile: Tile, maps: Maps) -> None:
+        """Take in the maps of tiles side by side."""
 
-    def result(self) -> Result:
+    def result(self) -> Maps:
         """Give the whole, when all tiles were added."""
 
 
@@ -35,24 +36,22 @@ class SideBySide:
     shape
         Voxels of a slab, (Z, Y, X).
     classes
-        Of the probabilities; None when they are not wanted.
+        How many.
+    wanted
+        What is wanted besides labels.
     """
 
-    def __init__(self, number: int, shape: ZYX, classes: int | None) -> None:
-        self.wants_probabilities = classes is not None
-        self._labels = np.empty((number, *shape), np.uint8)
-        self._probabilities = None if classes is None else np.empty((number, classes, *shape), np.float16)
+    def __init__(self, number: int, shape: ZYX, classes: int, wanted: Wanted) -> None:
+        self.from_tiles = wanted
+        self._maps = wanted.room((number, *shape), classes)
 
-    def add(self, tile: Tile, result: Result) -> None:
-        """Put the results where they belong."""
-        _, y, x = tile.core
-        self._labels[..., y, x], probabilities = result
-        if self._probabilities is not None:
-            self._probabilities[..., y, x] = probabilities
+    def add(self, tile: Tile, maps: Maps) -> None:
+        """Put the maps where they belong."""
+        self._maps.put(maps, *tile.core[1:])
 
-    def result(self) -> Result:
+    def result(self) -> Maps:
         """Give what was put together."""
-        return self._labels, self._probabilities
+        return self._maps
 
 
 class Blended:
@@ -63,31 +62,30 @@ class Blended:
 
     Parameters
     ----------
-    number, shape
+    number, shape, classes, wanted
         As for :class:`SideBySide`.
-    labels
-        Label number of each class.
+    decision
+        How labels come from probabilities.
     """
 
-    wants_probabilities = True
-
-    def __init__(self, number: int, shape: ZYX, labels: tuple[int, ...]) -> None:
-        self._label_of = np.array(labels, np.uint8)
-        self._sum = np.zeros((number, len(labels), *shape), np.float32)
+    def __init__(self, number: int, shape: ZYX, classes: int, wanted: Wanted, decision: Decision) -> None:
+        self.from_tiles = Wanted(probabilities=True)
+        self._wanted, self._decision = wanted, decision
+        self._sum = np.zeros((number, classes, *shape), np.float32)
         self._weight = np.zeros(shape[1:], np.float32)
 
-    def add(self, tile: Tile, result: Result) -> None:
+    def add(self, tile: Tile, maps: Maps) -> None:
         """Add the probabilities, the less the farther from the middle."""
+        assert maps.probabilities is not None
         _, y, x = tile.core
         weight = np.outer(_bell(y.stop - y.start), _bell(x.stop - x.start))
-        self._sum[..., y, x] += weight * cast("NDArray[np.float16]", result[1])
+        self._sum[..., y, x] += weight * maps.probabilities
         self._weight[y, x] += weight
 
-    def result(self) -> Result:
-        """Give the most probable labels and the weighted mean of the probabilities."""
-        labels = self._label_of[self._sum.argmax(axis=1)]
+    def result(self) -> Maps:
+        """Give what follows from the weighted mean of the probabilities."""
         self._sum /= self._weight
-        return labels, self._sum.astype(np.float16)
+        return self._decision.maps(torch.from_numpy(self._sum), self._wanted)
 
 
 def _bell(length: int) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Whether a scan and a model belong together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_unet.errors import ModelMismatch
@@ -8,7 +9,7 @@ from napari_unet.normalisation import not_numbers
 from napari_unet.scan import Scan
 
 SPACING_TOLERANCE = 1.2
-"""Voxels larger or smaller by more than this factor are worth a word."""
+"""Voxels larger or smaller by more than this factor look different to a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +20,29 @@ class Match:
     ----------
     channels
         For each channel the model expects, which channel of the scan it is.
+    finer
+        Along Z, Y and X, how many voxels of the model's size take the place of one of the scan; 1 where it is seen as
+        it is.
     notes
         What the user should know before trusting the result.
     """
 
     channels: tuple[int, ...]
+    finer: tuple[float, float, float]
     notes: tuple[str, ...]
 
 
-def match(scan: Scan, model: ModelDescription) -> Match:
+def match(scan: Scan, model: ModelDescription, *, resample: bool = True) -> Match:
     """Find the scan's channels for a model and compare the two.
 
     Channels are found by name when scan and model have the same names, else taken in their order.
+
+    Parameters
+    ----------
+    scan, model
+        The two.
+    resample
+        Whether a scan of another spacing is seen at the model's.
 
     Raises
     ------
@@ -38,8 +50,38 @@ def match(scan: Scan, model: ModelDescription) -> Match:
         The scan has more or fewer channels than the model expects.
     """
     channels, about_channels = _channels(scan, model)
-    notes = (about_channels, _about_spacing(scan, model), _about_numbers(scan))
-    return Match(channels, tuple(note for note in notes if note))
+    finer = _finer(scan, model)
+    about_spacing = ""
+    if finer != (1.0, 1.0, 1.0):
+        about_spacing = _about_spacing(scan, model, finer, resample=resample)
+    notes = (about_channels, about_spacing, _about_numbers(scan))
+    return Match(channels, finer if resample else (1.0, 1.0, 1.0), tuple(note for note in notes if note))
+
+
+def check_ensemble(models: Sequence[ModelDescription]) -> ModelDescription:
+    """Check that the opinions of several models can be averaged, and give the description that holds for all.
+
+    Raises
+    ------
+    ModelMismatch
+        Their channels, classes or dimensions differ, or there is none.
+    """
+    if not models:
+        raise ModelMismatch("Choose a model.")
+    first = models[0]
+    for number, other in enumerate(models[1:], start=2):
+        for what, ours, theirs in (
+            ("channels", first.channel_names, other.channel_names),
+            ("classes", first.labels, other.labels),
+            ("dimensions", first.network.dimensions, other.network.dimensions),
+            ("neighbour slices", first.network.context, other.network.context),
+        ):
+            if ours != theirs:
+                raise ModelMismatch(
+                    f"Model {number} has other {what} ({theirs}) than the first ({ours}): average only models of the "
+                    "same scans and classes."
+                )
+    return first
 
 
 def _channels(scan: Scan, model: ModelDescription) -> tuple[tuple[int, ...], str]:
@@ -58,21 +100,29 @@ def _channels(scan: Scan, model: ModelDescription) -> tuple[tuple[int, ...], str
     return in_order, f"The channels have other names than the model's and are taken in their order: {pairs}."
 
 
-def _about_spacing(scan: Scan, model: ModelDescription) -> str:
+def _finer(scan: Scan, model: ModelDescription) -> tuple[float, float, float]:
+    """Tell how many voxels of the model's size take the place of one of the scan; 1 where both look alike."""
     if scan.unit != model.unit:
-        return ""
-    first = 1 if model.network.dimensions == 2 else 0  # single slices look the same however far apart they are
-    ratios = [ours / theirs for ours, theirs in zip(model.spacing, scan.spacing, strict=True)][first:]
-    apart = max(ratios, key=lambda ratio: max(ratio, 1 / ratio))
-    if 1 / SPACING_TOLERANCE <= apart <= SPACING_TOLERANCE:
-        return ""
+        return 1.0, 1.0, 1.0
+    z, y, x = (here / learned for here, learned in zip(scan.spacing, model.spacing, strict=True))
+    if model.network.dimensions == 2:
+        z = 1.0  # single slices look the same however far apart they are
+    alike = all(1 / SPACING_TOLERANCE <= ratio <= SPACING_TOLERANCE for ratio in (z, y, x))
+    return (1.0, 1.0, 1.0) if alike else (z, y, x)
+
+
+def _about_spacing(scan: Scan, model: ModelDescription, finer: tuple[float, float, float], *, resample: bool) -> str:
+    first = 1 if model.network.dimensions == 2 else 0
     learned, here = (" × ".join(f"{length:.3g}" for length in s.spacing[first:]) for s in (model, scan))
+    differ = f'The model learned from voxels of {learned} {model.unit}, "{scan.name}" has {here} {scan.unit}: '
+    if resample:
+        return (
+            f"{differ}it is seen with voxels of the model's size, and the result brought back to its own. Look at the "
+            "result closely; if it is poor, paint a few slices of this scan and train on."
+        )
+    apart = 1 / max(finer[first:], key=lambda ratio: max(ratio, 1 / ratio))
     looks = f"{apart:.1f} times larger" if apart > 1 else f"{1 / apart:.1f} times smaller"
-    return (
-        f'The model learned from voxels of {learned} {model.unit}, "{scan.name}" has {here} {scan.unit}: the same '
-        f"structure looks up to {looks} to it. Look at the result closely; if it is poor, resample the scan to the "
-        "model's spacing first, or paint a few slices of this scan and train on."
-    )
+    return f"{differ}the same structure looks up to {looks} to it. Let it be resampled, or look closely."
 
 
 def _about_numbers(scan: Scan) -> str:

@@ -1,6 +1,7 @@
 """The networks, and where and how they compute."""
 
 from napari_unet.config import NetworkConfig
+from napari_unet.networks.blocks import pad_to_multiple
 from napari_unet.networks.device import Compute, choose
 from napari_unet.networks.geometry import decided, flat_levels
 from napari_unet.networks.nested import NestedUNet
@@ -20,6 +21,7 @@ __all__ = [
     "flat_levels",
     "fold_batch_norm",
     "load_weights",
+    "pad_to_multiple",
     "weights_of",
 ]
 

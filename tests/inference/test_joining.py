@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet.inference.joining import Blended, SideBySide
+from napari_unet.inference.maps import Decision, Maps, Wanted
 from napari_unet.inference.tiling import cover, windows
 
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 70), st.integers(1, 70))
@@ -37,29 +39,34 @@ def joined(joining, tiles, volume):
     """Cut a volume (N, classes, Z, Y, X) into tiles and join them again."""
     for tile in tiles:
         part = volume[(..., *tile.core)]
-        joining.add(tile, (part.argmax(1).astype(np.uint8), part))
+        joining.add(tile, Maps(part.argmax(1).astype(np.uint8), part))
     return joining.result()
+
+
+def decision(*labels):
+    return Decision(labels, {}, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("cut", [cover, windows])
 def test_tiles_that_agree_become_what_they_were_cut_from(cut):
     softmax = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 3, 20, 33)).transpose(0, 4, 1, 2, 3).astype(np.float16)
     shape = softmax.shape[2:]
-    joining = SideBySide(2, shape, 3) if cut is cover else Blended(2, shape, (0, 1, 2))
-    labels, probabilities = joined(joining, cut(shape, (3, 8, 8), (1, 4, 4), (0, 0, 0)), softmax)
-    np.testing.assert_array_equal(labels, softmax.argmax(1))
-    np.testing.assert_allclose(probabilities, softmax, atol=1e-3)
+    wanted = Wanted(probabilities=True)
+    joining = SideBySide(2, shape, 3, wanted) if cut is cover else Blended(2, shape, 3, wanted, decision(0, 1, 2))
+    maps = joined(joining, cut(shape, (3, 8, 8), (1, 4, 4), (0, 0, 0)), softmax)
+    np.testing.assert_array_equal(maps.labels, softmax.argmax(1))
+    np.testing.assert_allclose(maps.probabilities, softmax, atol=1e-3)
 
 
 def test_tiles_that_disagree_leave_no_seam():
-    blended = Blended(1, (1, 32, 128), (4, 9))
+    blended = Blended(1, (1, 32, 128), 2, Wanted(probabilities=True), decision(4, 9))
     for number, tile in enumerate(windows((1, 32, 128), (1, 32, 64), (1, 16, 16), (0, 0, 0))):
         certain = np.zeros((1, 2, 1, 32, 64), np.float16)
         certain[:, number % 2] = 1
-        blended.add(tile, (np.zeros((1, 1, 32, 64), np.uint8), certain))
-    labels, probabilities = blended.result()
-    along = probabilities[0, 0, 0, 16].astype(float)
+        blended.add(tile, Maps(np.zeros((1, 1, 32, 64), np.uint8), certain))
+    maps = blended.result()
+    along = maps.probabilities[0, 0, 0, 16].astype(float)
     assert along.min() < 0.01
     assert along.max() > 0.99
     assert abs(np.diff(along)).max() < 0.15
-    assert set(np.unique(labels)) == {4, 9}
+    assert set(np.unique(maps.labels)) == {4, 9}

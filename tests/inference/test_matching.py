@@ -51,9 +51,32 @@ def test_reordered_channels_give_the_same_labels(phantom, config):
 )
 def test_another_spacing_is_worth_a_note(phantom, spacing, dimensions, said):
     model = phantom.model(dimensions=dimensions, spacing=(5.0, 0.8, 0.8), unit="mm").description
-    notes = match(phantom.scan(2, 8, 8, spacing=spacing, unit="mm"), model).notes
-    assert len(notes) == (said is not None)
-    assert all(said in note and "resample" in note for note in notes)
+    scan = phantom.scan(2, 8, 8, spacing=spacing, unit="mm")
+    as_it_is = match(scan, model, resample=False)
+    assert len(as_it_is.notes) == (said is not None)
+    assert all(said in note and "resampled" in note for note in as_it_is.notes)
+    assert as_it_is.finer == (1, 1, 1)
+    seen = match(scan, model)
+    assert len(seen.notes) == (said is not None)
+    assert all("brought back" in note for note in seen.notes)
+    size = np.array(spacing) / seen.finer
+    if said is not None:
+        np.testing.assert_allclose(size[1:], (0.8, 0.8))
+        assert size[0] == (5.0 if dimensions == 3 else spacing[0])
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"labels": (0, 2)}, "classes"),
+        ({"channel_names": ("T1",)}, "channels"),
+        ({"dimensions": 3}, "dimensions"),
+        ({"context": 1}, "neighbour slices"),
+    ],
+)
+def test_models_that_do_not_belong_together_are_not_averaged(phantom, config, other, says):
+    with pytest.raises(ModelMismatch, match=f"Model 2 has other {says}"):
+        predict([phantom.model(), phantom.model(**other)], phantom.scan(1, 8, 8), config)
 
 
 def test_pixels_are_not_compared_with_millimetres(phantom):

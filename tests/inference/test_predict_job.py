@@ -10,7 +10,8 @@ from napari_unet.config import Device, Normaliser, PredictConfig
 from napari_unet.errors import BadInput, OutOfMemory, UnetError
 from napari_unet.events import LookAt, Note, Progress, SlicesDone, Started, Stop
 from napari_unet.inference import engine as engine_module
-from napari_unet.inference import prediction as prediction_module
+from napari_unet.inference import planning as planning_module
+from napari_unet.inference import work as work_module
 from napari_unet.inference.engine import Engine, is_out_of_memory
 from napari_unet.inference.prediction import predict_job
 from napari_unet.networks import UNet, build, load_weights
@@ -52,7 +53,7 @@ def test_it_is_what_the_plain_network_says(phantom, config, shape, dimensions):
     ("dimensions", "depth", "shape"), [(2, 2, (1, 150, 131)), (2, 3, (1, 256, 200)), (3, 1, (21, 45, 38))]
 )
 def test_logits_of_tiles_are_those_of_the_whole(phantom, config, dimensions, depth, shape):
-    engine = Engine(phantom.model(dimensions=dimensions, depth=depth), config.model_copy(update={"tile": 16}))
+    engine = Engine([phantom.model(dimensions=dimensions, depth=depth)], config.model_copy(update={"tile": 16}))
     seen = np.random.default_rng(0).normal(size=(1, 1, *shape)).astype(np.float32)
     whole = engine.logits(seen).numpy()
     cut = engine.cut(shape)
@@ -250,9 +251,9 @@ def test_closing_lets_the_network_go(phantom, config, monkeypatch):
     class Watched(Engine):
         def __init__(self, *args):
             super().__init__(*args)
-            networks.append(weakref.ref(self._module))
+            networks.append(weakref.ref(self._modules[0]))
 
-    monkeypatch.setattr(prediction_module, "Engine", Watched)
+    monkeypatch.setattr(planning_module, "Engine", Watched)
     job = predict_job(phantom.model(), phantom.scan(5, 16, 16), config)
     while not isinstance(next(job), SlicesDone):
         pass
@@ -372,8 +373,9 @@ class _Gpu(Engine):
 
 
 def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config, monkeypatch):
-    monkeypatch.setattr(prediction_module, "Engine", _Gpu)
-    monkeypatch.setattr(prediction_module, "on_processor", lambda _: config)
+    for module in (planning_module, work_module):
+        monkeypatch.setattr(module, "Engine", _Gpu)
+    monkeypatch.setattr(work_module, "on_processor", lambda _: config)
     model, scan = phantom.model(), phantom.scan(10, 24, 24)
     expected = phantom.labels(model, phantom.reference(model, scan))
     passes = run_out_of_memory(monkeypatch, lambda number, _: number < 5)
@@ -393,11 +395,11 @@ def test_a_gpu_without_room_for_the_weights_is_not_used(phantom, config, monkeyp
                 raise FULL
             super().__init__(model, config)
 
-    monkeypatch.setattr(prediction_module, "Engine", Full)
+    monkeypatch.setattr(planning_module, "Engine", Full)
     scan = phantom.scan(2, 16, 16)
     result, events = drain(predict_job(phantom.model(), scan, PredictConfig()))
     assert result.slices == (0, 1)
-    assert result.notes == (prediction_module.GPU_TOO_SMALL,)
+    assert result.notes == (work_module.GPU_TOO_SMALL,)
     assert order(events) == [0, 1]
 
 
@@ -405,13 +407,14 @@ def test_a_failure_to_load_is_not_taken_for_want_of_memory(phantom, config, monk
     def broken(*_):
         raise RuntimeError("no kernel image is available")
 
-    monkeypatch.setattr(prediction_module, "Engine", broken)
+    monkeypatch.setattr(planning_module, "Engine", broken)
     with pytest.raises(RuntimeError, match="no kernel image"):
         next(predict_job(phantom.model(), phantom.scan(1, 8, 8), config))
 
 
 def test_a_gpu_predicts_slices_side_by_side(phantom, config, monkeypatch):
-    monkeypatch.setattr(prediction_module, "Engine", _Gpu)
+    for module in (planning_module, work_module):
+        monkeypatch.setattr(module, "Engine", _Gpu)
     model, scan = phantom.model(), phantom.scan(20, 24, 24)
     result, events = drain(predict_job(model, scan, config.model_copy(update={"device": Device.AUTO}), look_at=10))
     np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
@@ -421,7 +424,7 @@ def test_a_gpu_predicts_slices_side_by_side(phantom, config, monkeypatch):
 
 
 def test_a_closed_engine_computes_no_more(phantom, config):
-    engine = Engine(phantom.model(), config)
+    engine = Engine([phantom.model()], config)
     engine.close()
     with pytest.raises(ValueError, match="closed"):
         engine.logits(np.zeros((1, 1, 1, 8, 8), np.float32))
@@ -438,5 +441,5 @@ def test_a_network_that_depends_on_all_it_sees_looks_through_windows_of_the_size
     model = phantom.model(normalisation=Normaliser.INSTANCE)
     training = model.description.training.model_copy(update={"patch": 32})
     model = type(model)(model.description.model_copy(update={"training": training}), model.weights)
-    assert Engine(model, config).cut((5, 64, 24)).core[1:] == (32, 24)
-    assert Engine(phantom.model(), config).cut((5, 64, 24)).core[1:] == (64, 24)
+    assert Engine([model], config).cut((5, 64, 24)).core[1:] == (32, 24)
+    assert Engine([phantom.model()], config).cut((5, 64, 24)).core[1:] == (64, 24)

@@ -1,0 +1,103 @@
+"""Making ready to predict: what the networks see, on which grid, and where the result goes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from napari_unet.config import PredictConfig
+from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
+from napari_unet.inference.maps import Maps
+from napari_unet.inference.matching import Match
+from napari_unet.inference.reading import Reading, Reads
+from napari_unet.inference.regridding import Axis, BroughtBack, Grid, Regridded
+from napari_unet.inference.todo import Todo
+from napari_unet.inference.work import GPU_TOO_SMALL, Keeps, Straight, Work
+from napari_unet.model_file import Model
+from napari_unet.normalisation import Normalisation
+from napari_unet.scan import Scan
+
+Part = tuple[slice, slice]
+"""Rows and columns of a slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Of what the result is wanted.
+
+    Parameters
+    ----------
+    slices
+        Slices of the scan.
+    part
+        Rows and columns of them.
+    look_at
+        The slice to begin with.
+    """
+
+    slices: Sequence[int]
+    part: Part
+    look_at: int
+
+
+def prepared(
+    models: Sequence[Model],
+    scan: Scan,
+    config: PredictConfig,
+    matched: Match,
+    normalisation: tuple[Normalisation, ...],
+    out: Maps,
+    ask: Ask,
+) -> Work:
+    """Make ready to predict a scan.
+
+    Parameters
+    ----------
+    models
+        As for :func:`napari_unet.inference.prediction.predict_job`.
+    scan, config
+        The scan, and where and how to compute.
+    matched
+        How the two go together.
+    normalisation
+        Of each channel of the scan.
+    out
+        Where to write, on the scan's own grid.
+    ask
+        Of what the result is wanted.
+
+    Raises
+    ------
+    UnetError
+        As :class:`napari_unet.inference.engine.Engine`.
+    """
+    reading: Reads = Reading(scan, matched.channels, normalisation, models[0].description.network.context)
+    engine, about = _load(models, config)
+    grid = _grid(scan, matched, ask.part, engine)
+    if grid is None:
+        keeps: Keeps = Straight(out)
+        todo = Todo(ask.slices, ask.look_at, lambda z: z)
+    else:
+        reading = Regridded(reading, grid)
+        keeps = back = BroughtBack(out, grid, ask.slices, engine.classes)
+        todo = Todo(back.wanted, ask.look_at, lambda z: min(grid.needed(z, between=False)))
+    return Work(scan.name, reading, engine, todo, keeps, out.wants, (*matched.notes, *about))
+
+
+def _grid(scan: Scan, matched: Match, part: Part, engine: Engine) -> Grid | None:
+    """Give the grid of the networks, or None where it is the scan's own."""
+    volume = (scan.depth, *scan.grid[1:])
+    everything = tuple(slice(0, size) for size in volume)
+    if matched.finer == (1.0, 1.0, 1.0) and part == everything[1:]:
+        return None
+    along = zip(volume, (everything[0], *part), matched.finer, engine.stride, engine.reach, strict=True)
+    z, y, x = (Axis.over(*axis) for axis in along)
+    return Grid((z, y, x), scan.grid[0] // scan.depth, part)
+
+
+def _load(models: Sequence[Model], config: PredictConfig) -> tuple[Engine, tuple[str, ...]]:
+    """Load the models, on the processor when the GPU has no room even for the weights, and what to say about it."""
+    try:
+        return Engine(models, config), ()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    return Engine(models, on_processor(config)), (GPU_TOO_SMALL,)
