@@ -31,22 +31,22 @@ class Prediction:
         part asked for, hold what the buffer held before, 0 in a new one.
     probabilities
         (classes, Z, Y, X) float16, the softmax of each class, or None when not asked for.
-    uncertainty
-        (Z, Y, X) float16, from 0 (certain) to 1 (each class as likely as any other), or None when not asked for.
     classes
         In the order of ``probabilities``; label 0 is background.
     slices
         Which slices (index along Z) were predicted, ascending.
     notes
         What the user should know about it, one sentence each.
+    uncertainty
+        (Z, Y, X) float16, from 0 (certain) to 1 (each class as likely as any other), or None when not asked for.
     """
 
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.float16] | None
-    uncertainty: NDArray[np.float16] | None
     classes: tuple[ClassInfo, ...]
     slices: tuple[int, ...]
     notes: tuple[str, ...]
+    uncertainty: NDArray[np.float16] | None = None
 
 
 def predict_job(

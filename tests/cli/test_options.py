@@ -41,6 +41,8 @@ def another_value(field):
         return get_args(field.annotation)[-1]
     if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
         return list(field.annotation)[-1]
+    if get_origin(field.annotation) is tuple:
+        return ((1, 0.3), (2, 0.6))
     return field.annotation(next(bound.le for bound in field.metadata if hasattr(bound, "le")))
 
 
@@ -48,7 +50,8 @@ def another_value(field):
 def test_every_parameter_has_an_option(config, path, field):
     value = another_value(field)
     name = option_name(path)
-    option = ([name] if value else [f"--no-{name[2:]}"]) if field.annotation is bool else [name, str(value)]
+    written = "; ".join(f"{a}, {b}" for a, b in value) if isinstance(value, tuple) else str(value)
+    option = ([name] if value else [f"--no-{name[2:]}"]) if field.annotation is bool else [name, written]
     args = command_line().parse_args([*POSITIONAL[config], *option])
     got = config_from(args, config()).model_dump()
     expected = config().model_dump()
