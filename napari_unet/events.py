@@ -7,7 +7,7 @@ small, so that they can be pickled across a pipe; arrays are written into buffer
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ Result = TypeVar("Result")
 Job: TypeAlias = Generator[Event, Command | None, Result]
 
 
-def result_of(job: Job[Result]) -> Result:
-    """Run a job to its end, let its events go, and give its result."""
+def result_of(job: Generator[Any, Any, Result]) -> Result:
+    """Run a job to its end, let what it yields go, and give its result."""
     while True:
         try:
             next(job)

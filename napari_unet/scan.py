@@ -198,6 +198,11 @@ class Scan:
         first = z // self.depth * self.depth
         return [min(max(n, first), first + self.depth - 1) for n in range(z - reach, z + reach + 1)]
 
+    @property
+    def spacing_in_mm(self) -> tuple[float, float, float]:
+        """Distance between voxel centres, (z, y, x) in mm; where that is unknown each voxel counts as 1 mm wide."""
+        return self.spacing if self.unit == "mm" else (1.0, 1.0, 1.0)
+
     def seen_for(self, z: slice, reach: int) -> list[slice]:
         """Give what is looked at to tell slices: themselves, or with ``reach`` a single one and its neighbours."""
         return [slice(n, n + 1) for n in self.neighbours(z.start, reach)] if reach else [z]

@@ -51,11 +51,16 @@ def plain_unet(task: Task, seconds: float, seed: int) -> list[Labels]:
 
 def unet(task: Task, config: nu.TrainConfig) -> list[Labels]:
     """Train and predict with this program."""
-    paints = [scan.unfold(paint) for scan, paint in zip(task.scans, task.paints, strict=True)]
-    with patch.object(course, "perf_counter", process_time):  # a busy machine then changes the wait, not the result
-        model = nu.train(list(task.scans), paints, config)
+    model = trained(task, config)
     predict = nu.PredictConfig(threads=1)
     return [nu.predict(model, one.scan, predict).labels.reshape(one.truth.shape) for one in task.scored]
+
+
+def trained(task: Task, config: nu.TrainConfig) -> nu.Model:
+    """Train with this program."""
+    paints = [scan.unfold(paint) for scan, paint in zip(task.scans, task.paints, strict=True)]
+    with patch.object(course, "perf_counter", process_time):  # a busy machine then changes the wait, not the result
+        return nu.train(list(task.scans), paints, config)
 
 
 def pixel_forest(task: Task, seconds: float, seed: int) -> list[Labels]:

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
 import napari_unet as nu
+from benchmarks.quality.methods import trained
 from benchmarks.quality.sets import Task
 from napari_unet.refinement import Probabilities
-from napari_unet.training import loop
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,7 @@ def predictions(name: str, task: Task, folder: Path, seconds: float, seed: int =
 
 def _predict(task: Task, seconds: float, seed: int) -> tuple[list[int], list[NDArray[np.float16]]]:
     config = nu.PRESETS["fast"].train.model_copy(update={"threads": 1, "time_limit": seconds, "seed": seed})
-    paints = [scan.unfold(paint) for scan, paint in zip(task.scans, task.paints, strict=True)]
-    with patch.object(loop, "perf_counter", process_time):  # a busy machine then changes the wait, not the result
-        model = nu.train(list(task.scans), paints, config)
+    model = trained(task, config)
     arrays = []
     for scan in (*task.scans, *(one.scan for one in task.scored)):
         found = nu.predict(model, scan, nu.PredictConfig(threads=1), with_probabilities=True).probabilities

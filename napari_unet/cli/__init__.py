@@ -12,6 +12,7 @@ from napari_unet import __version__
 from napari_unet.cli import demo, evaluate, fill, info, predict, refine, train
 from napari_unet.cli.output import notice
 from napari_unet.errors import UnetError
+from napari_unet.runner import SHORT_SPIN
 
 __all__ = ["command_line", "main"]
 
@@ -35,8 +36,7 @@ def command_line() -> ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit status."""
     args = command_line().parse_args(argv)
-    # A thread that waits for another one soon sleeps: awake it starves other programs, asleep at once it is slow.
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    os.environ.update(SHORT_SPIN | os.environ)
     try:
         args.run(args)
     except UnetError as error:

@@ -96,7 +96,7 @@ class Filling(LabelsActivity):
                 paint=self._lend(exchange.put(folded)),
                 out=self._lend(exchange.empty(scan.grid, np.uint8)),
                 config=config,
-                spacing=scan.spacing if scan.unit == "mm" else (1.0, 1.0, 1.0),
+                spacing=scan.spacing_in_mm,
                 depth=scan.depth,
             )
             return self._request

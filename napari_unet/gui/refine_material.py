@@ -61,7 +61,7 @@ class Material:
         self.scan = scan_of(mask)
         self.voxels = voxels_of(mask)
         self.classes = classes_of(mask)
-        self.spacing = self.scan.spacing if self.scan.unit == "mm" else (1.0, 1.0, 1.0)
+        self.spacing = self.scan.spacing_in_mm
         self._paint = None if chosen.paint is None else voxels_of(chosen.paint)
         self._scans = [scan_of(image) for image in chosen.images] if "scan" in looks_at else []
         self._region = voxels_of(chosen.region) if chosen.region is not None and "region" in looks_at else None

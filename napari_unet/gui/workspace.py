@@ -22,7 +22,7 @@ from napari_unet.runner import Exchange
 from napari_unet.session import Session, TrainedModel
 
 ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
-REFINEMENT = ("napari_unet.refinement.pipeline",)
+REFINEMENT = ("napari_unet.refinement.pipeline", "napari_unet.refinement.nearest")
 
 
 class Workspace:

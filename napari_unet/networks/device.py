@@ -11,6 +11,8 @@ from napari_unet.config import ComputeConfig, Device, Precision
 from napari_unet.errors import BadInput
 from napari_unet.networks.weights import channels_last
 
+BEST_FIRST = (Device.CUDA, Device.MPS, Device.CPU)
+"""What "auto" looks for."""
 _ALL_THREADS = torch.get_num_threads()
 _DTYPE = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 _SHORT = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -73,15 +75,21 @@ def choose(config: ComputeConfig, *, training: bool = False) -> Compute:
     return Compute(device, _DTYPE[config.precision], threads)
 
 
+def is_there(kind: str) -> bool:
+    """Tell whether there is a device of a kind, as PyTorch calls it: "cuda", "mps", "cpu"."""
+    match kind:
+        case "cuda":
+            return torch.cuda.is_available()
+        case "mps":
+            return torch.backends.mps.is_available()
+        case _:
+            return True
+
+
 def _device(asked: Device) -> torch.device:
-    there = {
-        Device.CUDA: torch.cuda.is_available(),
-        Device.MPS: torch.backends.mps.is_available(),
-        Device.CPU: True,
-    }
     if asked is Device.AUTO:
-        return torch.device(next(device for device, present in there.items() if present).value)
-    if not there[asked]:
+        return torch.device(next(device.value for device in BEST_FIRST if is_there(device.value)))
+    if not is_there(asked.value):
         raise BadInput(
             f"There is no {asked.value} device here, or this torch was installed without it: set device to auto or cpu."
         )

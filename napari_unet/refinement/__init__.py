@@ -13,6 +13,7 @@ from napari_unet.errors import BadInput
 from napari_unet.events import result_of
 from napari_unet.refinement import between
 from napari_unet.refinement.between import Filled, fill_between_job
+from napari_unet.refinement.distances import Spacing
 from napari_unet.refinement.pipeline import DEFAULT, Refined, refine_job
 from napari_unet.refinement.suggestions import Suggestion, advice, suggest_job
 from napari_unet.refinement.volume import Probabilities
@@ -96,14 +97,13 @@ def refine(
         if shape is not None and shape != mask.shape:
             raise BadInput(f"{what} {shape} but the mask is {mask.shape}.")
     grid = (-1, *mask.shape[-2:])
-    channels = 1 if intensities is None or intensities.ndim == mask.ndim else len(intensities)
     job = refine_job(
         as_mask(mask).reshape(grid),
         config,
-        spacing=(*(1.0,) * (3 - len(spacing)), *spacing),  # type: ignore[arg-type]
+        spacing=_solid(spacing),
         depth=mask.shape[-3] if mask.ndim > 2 else 1,
         protected=None if protected is None else protected.reshape(grid),
-        intensities=None if intensities is None else intensities.reshape(channels, *grid),
+        intensities=_folded(intensities, mask),
         probabilities=probabilities,
         region=None if region is None else as_mask(region, "the region").reshape(grid),
         geometry=geometry,
@@ -194,12 +194,25 @@ def suggest(
         The arrays do not fit together.
     """
     grid = (-1, *mask.shape[-2:])
-    channels = 1 if intensities is None or intensities.ndim == mask.ndim else len(intensities)
     job = suggest_job(
         as_mask(mask).reshape(grid),
         as_paint(paint).reshape(grid),
-        spacing=(*(1.0,) * (3 - len(spacing)), *spacing),  # type: ignore[arg-type]
-        intensities=None if intensities is None else intensities.reshape(channels, *grid),
+        spacing=_solid(spacing),
+        intensities=_folded(intensities, mask),
         probabilities=probabilities,
     )
     return result_of(job)
+
+
+def _solid(spacing: Sequence[float]) -> Spacing:
+    """Give a spacing along (z, y, x); a flat one counts as 1 mm thick."""
+    z, y, x = (*(1.0,) * (3 - len(spacing)), *spacing)
+    return (z, y, x)
+
+
+def _folded(intensities: NDArray[Any] | None, mask: NDArray[Any]) -> NDArray[Any] | None:
+    """Bring a scan, with channels in front of the axes of a mask or without, into (C, Z, Y, X)."""
+    if intensities is None:
+        return None
+    channels = 1 if intensities.ndim == mask.ndim else len(intensities)
+    return intensities.reshape(channels, -1, *mask.shape[-2:])

@@ -22,7 +22,7 @@ from napari_unet.normalisation import Normalisation
 from napari_unet.refinement.boxes import Box, chosen, class_boxes, padded
 from napari_unet.refinement.crf import FREE, CrfParameters, dense_crf_job
 from napari_unet.refinement.distances import voxels_within
-from napari_unet.refinement.progress import Done
+from napari_unet.refinement.progress import Done, scaled
 from napari_unet.refinement.volume import Volume, telling
 
 REACH = 3.0
@@ -86,14 +86,9 @@ def _follow(volume: Volume, step: DenseCRF) -> Iterator[float]:
         seen = padded(core, volume.labels.shape, reach)
         if not competition.worth_a_look(seen):
             continue
-        job = competition.refined(seen)
-        while True:
-            try:
-                yield (number + next(job)) / len(cores)
-            except StopIteration as end:
-                within = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, seen, strict=True))
-                volume.labels[core] = end.value[within]
-                break
+        refined = yield from scaled(competition.refined(seen), number / len(cores), 1 / len(cores))
+        within = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, seen, strict=True))
+        volume.labels[core] = refined[within]
 
 
 def _blocks(box: Box, longest: list[float]) -> list[Box]:

@@ -1,6 +1,9 @@
 """How far a step is."""
 
-from typing import NamedTuple
+from collections.abc import Generator
+from typing import NamedTuple, TypeVar
+
+Outcome = TypeVar("Outcome")
 
 
 class Done(NamedTuple):
@@ -16,3 +19,13 @@ class Done(NamedTuple):
 
     share: float
     what: str = ""
+
+
+def scaled(job: Generator[float, None, Outcome], start: float, share: float) -> Generator[float, None, Outcome]:
+    """Run a job that yields how much of it is done, 0..1, as a ``share`` of a larger one that is at ``start``."""
+    while True:
+        try:
+            yield start + share * next(job)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome

@@ -1,6 +1,6 @@
 """Where a job runs: here, or in a warm child process that the window talks to."""
 
-from napari_unet.runner.child import Child, Closed, Failed, Finished, Message
+from napari_unet.runner.child import SHORT_SPIN, Child, Closed, Failed, Finished, Message
 from napari_unet.runner.exchange import Exchange, SharedArray, SharedScan
 from napari_unet.runner.here import run_here
 from napari_unet.runner.requests import (
@@ -18,6 +18,7 @@ from napari_unet.runner.requests import (
 )
 
 __all__ = [
+    "SHORT_SPIN",
     "Child",
     "Closed",
     "Exchange",

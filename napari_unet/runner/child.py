@@ -24,6 +24,10 @@ from napari_unet.runner.requests import Request
 KEPT_LINES = 60
 """Lines of the child's standard error that are kept for a report."""
 
+SHORT_SPIN = {"GOMP_SPINCOUNT": "30000"}
+"""In the environment of PyTorch: a thread that waits for another one soon sleeps. Awake it keeps the processor from the
+window and other programs; asleep at once it is slow to come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -83,8 +87,7 @@ class Child:
         self._gone = False
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
-        # A thread that waits for another one soon sleeps: the window and other programs want the processor too.
-        environment = {"GOMP_SPINCOUNT": "30000", **os.environ, "PYTHONUNBUFFERED": "1"}
+        environment = {**SHORT_SPIN, **os.environ, "PYTHONUNBUFFERED": "1"}
         # -P keeps the folder the window was started from out of the child's imports.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "napari_unet.runner"],

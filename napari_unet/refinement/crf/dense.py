@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
+from napari_unet.events import result_of
 from napari_unet.refinement.crf.grid import build_grid
 from napari_unet.refinement.crf.intensities import Intensities
 from napari_unet.refinement.crf.layout import FREE, lanes_of
 from napari_unet.refinement.crf.mean_field import Problem, mean_field
+from napari_unet.refinement.progress import scaled
 
 Widths: TypeAlias = float | tuple[float, float, float]
 """One for all axes, or (z, y, x)."""
@@ -144,12 +146,7 @@ def dense_crf(
         out=out,
         labels_only=labels_only,
     )
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            result: CrfResult = end.value
-            return result
+    return result_of(job)
 
 
 def dense_crf_job(
@@ -230,7 +227,7 @@ def dense_crf_job(
         certain = None if fixed is None else fixed[part]
         problem = _problem(probabilities[:, part], intensities[:, part], spacing, parameters, certain)
         steps = _steps(problem, threads, device, None if out is None else out[:, part])
-        labels[part] = yield from _scaled(steps, done / len(parts), 1 / len(parts))
+        labels[part] = yield from scaled(steps, done / len(parts), 1 / len(parts))
     return CrfResult(labels, out)
 
 
@@ -243,17 +240,6 @@ def _steps(
     from napari_unet.refinement.crf.on_device import mean_field_on
 
     return mean_field_on(problem, device, out)
-
-
-def _scaled(
-    steps: Generator[float, None, NDArray[np.uint8]], start: float, share: float
-) -> Generator[float, None, NDArray[np.uint8]]:
-    while True:
-        try:
-            yield start + share * next(steps)
-        except StopIteration as end:
-            labels: NDArray[np.uint8] = end.value
-            return labels
 
 
 def _problem(

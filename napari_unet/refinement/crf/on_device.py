@@ -57,8 +57,9 @@ def mean_field_on(
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(torch.device(device).type, True):
+    from napari_unet.networks.device import is_there
+
+    if not is_there(torch.device(device).type):
         raise BadInput(
             f"There is no {device} device here, or this torch was installed without it: set the device of the dense "
             "CRF to cpu."
