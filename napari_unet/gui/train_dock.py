@@ -2,7 +2,6 @@
 
 from napari.components import ViewerModel
 from napari.layers import Labels
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_unet.annotation import ClassInfo, PaintSummary, classes_for
@@ -10,6 +9,7 @@ from napari_unet.config import PRESETS, TrainConfig, Unpainted
 from napari_unet.errors import UnetError
 from napari_unet.events import EpochDone, Event
 from napari_unet.gui.activity import Ending, How
+from napari_unet.gui.beginnings import BeginningChooser
 from napari_unet.gui.choosers import NO_PAINT, ComboBox, LayerChooser, ScanChooser, is_labels
 from napari_unet.gui.class_list import ClassList
 from napari_unet.gui.dock import Dock, Folded, line, rows
@@ -59,10 +59,7 @@ class TrainDock(Dock):
         self.time = ComboBox()
         for seconds, words in TIMES.items():
             self.time.addItem(words, seconds)
-        self.preset = ComboBox()
-        for key, preset in PRESETS.items():
-            self.preset.addItem(preset.name, key)
-            self.preset.setItemData(self.preset.count() - 1, preset.sentence, Qt.ItemDataRole.ToolTipRole)
+        self.begin = BeginningChooser(self.session)
         self.form = ConfigForm(TrainConfig(), exclude={"unpainted", "time_limit"})
         self.counter = PaintCounter(self.workspace.background, self)
         self.panel = JobPanel(self.workspace.training, "Train", can_stop=True)
@@ -87,7 +84,7 @@ class TrainDock(Dock):
         self.column.addWidget(self.sentence)
         self.column.addWidget(self.warning)
         how_long = QHBoxLayout()
-        for words, box in (("Time", self.time), ("Preset", self.preset)):
+        for words, box in (("Time", self.time), ("Begin with", self.begin)):
             how_long.addWidget(QLabel(words))
             how_long.addWidget(box)
         self.column.addLayout(how_long)
@@ -112,7 +109,8 @@ class TrainDock(Dock):
         self.classes.selected.connect(self._select_label)
         self.classes.classes_changed.connect(self._take_classes)
         self.unpainted.currentIndexChanged.connect(self._take_unpainted)
-        self.preset.currentIndexChanged.connect(self._take_preset)
+        self.begin.chosen.connect(self._take_beginning)
+        self.begin.problem.connect(self.panel.show_problem)
         self.counter.counted.connect(self._take_count)
         self.panel.pressed.connect(self.start)
         self.panel.stop.connect(self.workspace.training.stop_and_keep)
@@ -131,6 +129,7 @@ class TrainDock(Dock):
         training.reported.disconnect(self._report)
         training.ended.disconnect(self._ended)
         self.panel.disconnect_activity()
+        self.begin.leave()
         self.session.changed.disconnect(self._show_state)
         self._follow_paint(None, None)
         self.fill.disconnect_workspace()
@@ -149,7 +148,9 @@ class TrainDock(Dock):
         if paint is None:
             return
         try:
-            self.workspace.training.start(self.scan.layers, paint, self.config, self.classes.classes)
+            self.workspace.training.start(
+                self.scan.layers, paint, self.config, self.classes.classes, self.begin.beginning
+            )
         except UnetError as error:
             self.panel.show_problem(str(error))
 
@@ -221,8 +222,10 @@ class TrainDock(Dock):
     def _take_unpainted(self) -> None:
         self.session.update(unpainted=self.unpainted.currentData())
 
-    def _take_preset(self) -> None:
-        self._show_config(PRESETS[self.preset.currentData()].train)
+    def _take_beginning(self) -> None:
+        preset = self.begin.beginning.preset
+        if preset:
+            self._show_config(PRESETS[preset].train)
 
     def _show_config(self, config: TrainConfig) -> None:
         self.form.set_value(config)

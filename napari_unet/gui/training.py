@@ -2,8 +2,10 @@
 
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,15 +16,29 @@ from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slice
 from napari_unet.config import TrainConfig
 from napari_unet.events import EpochDone, Event, Preview, Stop
 from napari_unet.gui.activity import Ending, How, ScanActivity
+from napari_unet.gui.beginnings import Beginning, new_state
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import voxels_of
+from napari_unet.gui.layers import scan_of, voxels_of
 from napari_unet.gui.live_labels import LiveLabels
 from napari_unet.model_file import SUFFIX
-from napari_unet.runner import Exchange, SharedArray, TrainDone, TrainRequest
-from napari_unet.scan import stack_channels
+from napari_unet.runner import Exchange, SharedArray, SharedScan, TrainDone, TrainRequest
+from napari_unet.scan import Scan, stack_channels
 from napari_unet.session import Session, TrainedModel, Verb
 
 PREVIEW_NAME = "U-Net preview"
+
+
+PaintedLayers: TypeAlias = "tuple[tuple[weakref.ref[Image], ...], weakref.ref[Labels]]"
+"""The image layers of a scan, and its paint layer, while they are there."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A scan as its channels, the voxels of its paint in the shape of the user, and the name of the paint."""
+
+    scans: list[Scan]
+    voxels: NDArray[Any]
+    name: str
 
 
 class Training(ScanActivity):
@@ -35,11 +51,20 @@ class Training(ScanActivity):
     ) -> None:
         super().__init__(viewer, session, exchange, runner)
         self.epochs: list[EpochDone] = []
+        self._learned_from: dict[Path, tuple[PaintedLayers, ...]] = {}
+        self._learning_from: tuple[PaintedLayers, ...] = ()
         self._classes: tuple[ClassInfo, ...] = ()
         self._shared_preview: SharedArray | None = None
         self._preview: LiveLabels | None = None
 
-    def start(self, images: Sequence[Image], paint: Labels, config: TrainConfig, classes: Sequence[ClassInfo]) -> None:
+    def start(
+        self,
+        images: Sequence[Image],
+        paint: Labels,
+        config: TrainConfig,
+        classes: Sequence[ClassInfo],
+        beginning: Beginning,
+    ) -> None:
         """Begin to train.
 
         Parameters
@@ -52,6 +77,9 @@ class Training(ScanActivity):
             How to train.
         classes
             Names and colours of the classes.
+        beginning
+            What to begin with. A model that goes on is shown again what it learned from in this window, as far as
+            those layers are still there.
 
         Raises
         ------
@@ -64,30 +92,61 @@ class Training(ScanActivity):
         scans = self._follow(viewer, images)
         voxels, name = voxels_of(paint), paint.name
         scans[0].fold(voxels, f'"{name}"')
+        again = self._learned_before(viewer, beginning, paint)
         if self._preview is not None and self._preview.lies_on(images[0]):
             self._preview.show_empty()
         else:
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        exchange, looked_at, known = self._exchange, self._looked_at, self._classes
-        model_path = exchange.path(SUFFIX)
+        painted, looked_at = Painted(scans, voxels, name), self._looked_at
+        start_path = "" if beginning.model is None else str(beginning.model.path)
+        unfinished = beginning.unfinished or (None if start_path else new_state())
+        model_path = str(self._exchange.path(SUFFIX))
 
         def make_request() -> TrainRequest:
-            scan = stack_channels(scans)
-            folded = as_paint(np.asarray(scan.fold(voxels)), f'"{name}"')
-            self._shared_preview = self._lend(exchange.empty(scan.grid, np.uint8))
+            scan, paint_of_it, labels = self._share(painted)
+            before = [self._share(one) for one in again]
+            self._shared_preview = self._lend(self._exchange.empty(paint_of_it.shape, np.uint8))
             return TrainRequest(
-                scans=(self._lend(exchange.put_scan(scan)),),
-                paints=(self._lend(exchange.put(folded)),),
+                scans=(scan,),
+                paints=(paint_of_it,),
                 config=config,
-                classes=classes_for(_labels_in(folded), known),
-                model_path=str(model_path),
+                classes=classes_for(labels, self._classes),
+                model_path=model_path,
                 preview=self._shared_preview,
                 look_at=looked_at,
+                start_path=start_path,
+                scans_again=tuple(scan for scan, _, _ in before),
+                paints_again=tuple(paint for _, paint, _ in before),
+                unfinished_path="" if unfinished is None else str(unfinished),
+                resume=beginning.unfinished is not None,
             )
 
         self._begin(make_request)
+        self._learning_from = (*self._sources_of(beginning), (tuple(map(weakref.ref, images)), weakref.ref(paint)))
+
+    def _share(self, painted: Painted) -> tuple[SharedScan, SharedArray, set[int]]:
+        """Copy a scan and its paint for the other process; give also the labels that are painted."""
+        scan = stack_channels(painted.scans)
+        folded = as_paint(np.asarray(scan.fold(painted.voxels)), f'"{painted.name}"')
+        shared = self._lend(self._exchange.put_scan(scan)), self._lend(self._exchange.put(folded))
+        return *shared, _labels_in(folded)
+
+    def _sources_of(self, beginning: Beginning) -> "tuple[PaintedLayers, ...]":
+        """Give the layers that the model learned from which goes on."""
+        return () if beginning.model is None else self._learned_from.get(beginning.model.path, ())
+
+    def _learned_before(self, viewer: ViewerModel, beginning: Beginning, paint: Labels) -> "list[Painted]":
+        """Give what a model learned from before, as it is now, as far as it is there and is not learned from anyway."""
+        found = []
+        for image_refs, paint_ref in self._sources_of(beginning):
+            images, layer = [ref() for ref in image_refs], paint_ref()
+            there = [image for image in images if image is not None and image in viewer.layers]
+            if layer is None or layer is paint or layer not in viewer.layers or len(there) != len(images):
+                continue
+            found.append(Painted([scan_of(image) for image in there], voxels_of(layer), layer.name))
+        return found
 
     def stop_and_keep(self) -> None:
         """Finish with the best model so far."""
@@ -126,6 +185,7 @@ class Training(ScanActivity):
         scan_name = self._scan.name if self._scan is not None else "scan"
         taken = {model.name for model in self._session.models}
         name = next(n for n in _numbered(f"{scan_name} model") if n not in taken)
+        self._learned_from[Path(result.model_path)] = self._learning_from
         self._session.add_model(TrainedModel(name, Path(result.model_path), result.description))
         learned = result.description.learned_from
         return f"Trained {learned.steps:,} steps in {learned.seconds:.0f} s: {result.description.sentence()}."

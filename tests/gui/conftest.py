@@ -121,3 +121,9 @@ def phantom():
     paint[1, 12:20, 12:20] = 1
     paint[1, :4] = 255
     return SimpleNamespace(scan=scan, paint=paint, ball=ball)
+
+
+@pytest.fixture(autouse=True)
+def _states_in_a_folder_of_the_test(tmp_path, monkeypatch):
+    """States of unfinished trainings stay out of the folders of whoever runs the tests."""
+    monkeypatch.setattr("napari_unet.gui.beginnings.folder", lambda: tmp_path / "unfinished")
