@@ -63,6 +63,7 @@ FORMATS = (
     Format((".nrrd", ".mha"), "itk", writes=True, geometry=True),
     # In two files, which cannot be replaced as one: read only.
     Format((".nhdr", ".mhd"), "itk", geometry=True),
+    Format((".ome.tif", ".ome.tiff"), "tiff", writes=True, writer="ome_tiff"),
     Format((".tif", ".tiff"), "tiff", writes=True),
     Format((".png",), "picture"),
     Format((".jpg", ".jpeg"), "picture", masks=False),

@@ -7,6 +7,7 @@ and MetaImage there is no second library here; their headers are text and their 
 
 import gzip
 import re
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,7 +71,12 @@ def check_second_opinion(written: Path, meant: Mask, form: Format) -> None:
     look = SECOND_OPINIONS.get(form.writer or form.module)
     if look is None:
         return
-    labels, affine = look(written, meant)
+    try:
+        labels, affine = look(written, meant)
+    except Exception as error:  # parsers raise nearly everything
+        raise BadInput(
+            f"another program cannot read {written.name}: an older file is untouched. Is the disk full?"
+        ) from error
     expected = volumes(meant.labels, meant.axes)
     same = labels.size == expected.size and np.array_equal(labels.reshape(expected.shape), expected)
     if affine is not None and meant.geometry is not None:
@@ -135,7 +141,8 @@ def _of_tiff(path: Path, _: Mask) -> Opinion:
     """Read page by page with Pillow; the format has no place for a position."""
     from PIL import Image, ImageSequence
 
-    with Image.open(path, formats=("TIFF",)) as pages:
+    with warnings.catch_warnings(), Image.open(path, formats=("TIFF",)) as pages:
+        warnings.simplefilter("error")  # it warns of a file that is cut short
         return np.stack([np.asarray(page) for page in ImageSequence.Iterator(pages)]), None
 
 
@@ -167,6 +174,7 @@ SECOND_OPINIONS: dict[str, Callable[[Path, Mask], Opinion]] = {
     "itk": _of_itk,
     "seg_nrrd": _of_itk,
     "tiff": _of_tiff,
+    "ome_tiff": _of_tiff,
     "dicom_seg_write": _of_dicom_seg,
 }
 """By the module that wrote the file."""

@@ -48,7 +48,7 @@ def read(path: Path) -> Contents:
         if axes.endswith("C") and array.shape[-1] == 1:
             array, axes = array[..., 0], axes[:-1]
         spacing, unit = _spacing(file)
-        legend = Legend.parse((file.imagej_metadata or {}).get(LEGEND_KEY, ""))
+        legend = Legend.parse(_ome_note(file) or (file.imagej_metadata or {}).get(LEGEND_KEY, ""))
     return Contents(array, axes, spacing, unit).explained_by(legend)
 
 
@@ -139,13 +139,27 @@ def _ome_spacing(text: str) -> tuple[tuple[float, float, float], Unit]:
     pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
     if "PhysicalSizeX" not in pixels or "PhysicalSizeY" not in pixels:
         return (1.0, 1.0, 1.0), "pixel"
-    sizes = []
-    for axis in "ZYX":
-        factor = MILLIMETRES.get(str(pixels.get(f"PhysicalSize{axis}Unit", "µm")).lower())
-        if factor is None:
-            return (1.0, 1.0, 1.0), "pixel"
-        sizes.append(float(pixels.get(f"PhysicalSize{axis}", 1.0)) * factor)
-    return (sizes[0], sizes[1], sizes[2]), "mm"
+    units = [str(pixels.get(f"PhysicalSize{axis}Unit", "µm")).lower() for axis in "ZYX"]
+    in_pixels = set(units) == {"pixel"}
+    if not in_pixels and not set(units) <= set(MILLIMETRES):
+        return (1.0, 1.0, 1.0), "pixel"
+    z, y, x = (
+        float(pixels.get(f"PhysicalSize{axis}", 1.0)) * MILLIMETRES.get(unit, 1.0)
+        for axis, unit in zip("ZYX", units, strict=True)
+    )
+    return (z, y, x), "pixel" if in_pixels else "mm"
+
+
+def _ome_note(file: Any) -> str:
+    """Find what this program wrote beside the voxels of a mask; empty when it wrote nothing."""
+    notes = tifffile.xml2dict(file.ome_metadata or "<OME/>").get("OME") or {}
+    found = (notes.get("StructuredAnnotations") or {}).get("MapAnnotation", ())
+    for note in found if isinstance(found, list | tuple) else (found,):
+        entries = note.get("Value", {}).get("M", ())
+        for entry in entries if isinstance(entries, list | tuple) else (entries,):
+            if entry.get("K") == LEGEND_KEY:
+                return str(entry.get("value", ""))
+    return ""
 
 
 def write(path: Path, mask: Mask) -> None:
