@@ -1,5 +1,6 @@
 """``napari-unet predict``: the mask of a scan, or of many."""
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.cli.files import check_output, make_folder, save_mask, stem_of
 from napari_unet.cli.options import add_options, config_from
@@ -19,7 +19,6 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits, read_scan
 from napari_unet.model_file import Model, load_model
-from napari_unet.scan import Scan
 
 COMMON = ("device", "threads")
 
@@ -48,8 +47,21 @@ def add_to(commands: Any) -> None:
         'and "labels" and "names" of these classes',
     )  # fmt: skip
     parser.add_argument(
+        "--uncertainty", type=Path, metavar="FILE.npz",
+        help='also write how much doubt is left about one scan: "uncertainty", float16 from 0 (certain) to 1, which is '
+        "the entropy of the probabilities; see also --views and --dropout-samples",
+    )  # fmt: skip
+    parser.add_argument(
+        "--with-model", type=Path, nargs="+", default=[], metavar="MODEL.unet",
+        help="further models of the same channels and classes, to average with",
+    )  # fmt: skip
+    parser.add_argument(
         "--slices", type=slice_numbers, metavar="3,5-9", help="only these slices, counted from 0; others are left empty"
     )
+    parser.add_argument(
+        "--part", type=rows_and_columns, metavar="100-300,50-250",
+        help="only these rows and columns, counted from 0; others are left empty",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_options(parser, PredictConfig, COMMON)
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -66,19 +78,29 @@ def slice_numbers(text: str) -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
+def rows_and_columns(text: str) -> tuple[slice, slice]:
+    """Read rows and columns such as "100-300,50-250", both ends included."""
+    found = re.fullmatch(r"(\d+)-(\d+),(\d+)-(\d+)", text)
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} names no rows and columns: write them like 100-300,50-250")
+    top, bottom, left, right = map(int, found.groups())
+    return slice(top, bottom + 1), slice(left, right + 1)
+
+
 def run(args: Namespace) -> None:
     """Predict the scans one by one; one that fails does not keep the others from being done."""
-    if len(args.scans) > 1 and args.probabilities:
-        args.usage_error("--probabilities goes with one scan")
+    if len(args.scans) > 1 and (args.probabilities or args.uncertainty):
+        args.usage_error("--probabilities and --uncertainty go with one scan")
     config = config_from(args, PredictConfig())
     masks = outputs(args)
 
-    model = load_model(args.model)
+    wish = Wish(args.slices, args.part, args.probabilities, args.uncertainty)
+    models = [load_model(path) for path in (args.model, *args.with_model)]
     done: list[Predicted] = []
     failures = 0
     for scan_file, mask_file in zip(args.scans, masks, strict=True):
         try:
-            done.append(predict_one(model, scan_file, mask_file, config, args.slices, args.probabilities))
+            done.append(predict_one(models, scan_file, mask_file, config, wish))
         except UnetError as error:
             if len(masks) == 1:
                 raise
@@ -97,9 +119,9 @@ def run(args: Namespace) -> None:
 
 def outputs(args: Namespace) -> list[Path]:
     """Name the mask of each scan, and check that all can be written."""
-    inputs = [args.model, *args.scans]
-    if args.probabilities:
-        check_output(args.probabilities, (".npz",), inputs)
+    inputs = [args.model, *args.with_model, *args.scans]
+    for path in filter(None, (args.probabilities, args.uncertainty)):
+        check_output(path, (".npz",), inputs)
     if len(args.scans) == 1 and not args.output.is_dir():
         check_output(args.output, WRITE_SUFFIXES, inputs)
         return [args.output]
@@ -110,6 +132,16 @@ def outputs(args: Namespace) -> list[Path]:
             raise BadInput(f"several scans would have the mask {mask}: predict {scan} by itself.")
         check_output(mask, WRITE_SUFFIXES, inputs)
     return masks
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of a scan: which slices, rows and columns (all when None), and what besides the mask."""
+
+    slices: Sequence[int] | None = None
+    part: tuple[slice, slice] | None = None
+    probabilities: Path | None = None
+    uncertainty: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -148,39 +180,45 @@ class Predicted:
 
 
 def predict_one(
-    model: Model,
-    scan_file: Path,
-    mask_file: Path,
-    config: PredictConfig,
-    slices: Sequence[int] | None = None,
-    probabilities_file: Path | None = None,
+    models: Sequence[Model], scan_file: Path, mask_file: Path, config: PredictConfig, wish: Wish = Wish()
 ) -> Predicted:
-    """Predict a scan and write its mask, and its probabilities when they have a file.
+    """Predict a scan and write its mask, and what else is wished.
 
     Raises
     ------
     UnetError
-        The scan cannot be read or does not belong to the model, or the mask cannot be written.
+        The scan cannot be read or does not belong to the models, or the mask cannot be written.
     """
     from napari_unet.inference.prediction import predict_job  # imports torch
 
     scan = read_scan(scan_file)
     check_mask_fits(mask_file, scan)
-    probabilities = None
-    if probabilities_file is not None:
-        probabilities = np.zeros((len(model.description.classes), *scan.grid), np.float16)
-    ran = run_job(predict_job(model, scan, config, probabilities=probabilities, slices=slices), f"predict {scan.name}")
+    classes = models[0].description.classes
+    probabilities = np.zeros((len(classes), *scan.grid), np.float16) if wish.probabilities else None
+    uncertainty = np.zeros(scan.grid, np.float16) if wish.uncertainty else None
+    job = predict_job(
+        models, scan, config,
+        probabilities=probabilities, uncertainty=uncertainty, slices=wish.slices, part=wish.part,
+    )  # fmt: skip
+    ran = run_job(job, f"predict {scan.name}")
     mask = Mask.on(scan, scan.unfold(ran.result.labels), ran.result.classes)
     save_mask(mask_file, mask)
-    if probabilities_file is not None and probabilities is not None:
-        write_probabilities(probabilities_file, scan, probabilities, model)
+    if wish.probabilities and probabilities is not None:
+        write_arrays(
+            wish.probabilities,
+            probabilities=np.stack([scan.unfold(of_class) for of_class in probabilities]),
+            labels=np.array([info.label for info in classes], np.uint8),
+            names=np.array([info.name for info in classes]),
+        )
+    if wish.uncertainty and uncertainty is not None:
+        write_arrays(wish.uncertainty, uncertainty=scan.unfold(uncertainty))
     return Predicted(
         scan=scan_file,
         mask=mask_file,
         volumes=volumes(mask),
         unit="ml" if scan.unit == "mm" else "voxels",
         slices_done=len(ran.result.slices),
-        slices=scan.grid[0] if slices is None else len(slices),
+        slices=scan.grid[0] if wish.slices is None else len(wish.slices),
         stopped=ran.stopped,
     )
 
@@ -192,13 +230,7 @@ def volumes(mask: Mask) -> dict[str, float]:
     return {info.name: round(float(counts[info.label]) * voxel, 3) for info in mask.classes}
 
 
-def write_probabilities(path: Path, scan: Scan, probabilities: NDArray[np.float16], model: Model) -> None:
-    """Write (K, Z, Y, X) probabilities with the axes of the scan, and which classes they are of."""
-    described = model.description.classes
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write arrays by name, with the axes of the scan."""
     with written_whole(path) as temporary:
-        np.savez(
-            temporary,
-            probabilities=np.stack([scan.unfold(of_class) for of_class in probabilities]),
-            labels=np.array([info.label for info in described], np.uint8),
-            names=np.array([info.name for info in described]),
-        )
+        np.savez(temporary, **arrays)

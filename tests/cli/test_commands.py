@@ -105,6 +105,20 @@ def test_only_the_named_slices_are_predicted(command, model, nifti, tmp_path):
     np.testing.assert_array_equal(read_mask(some).labels, expected)
 
 
+def test_a_part_is_predicted_by_several_models_with_the_doubt_that_is_left(command, model, nifti, tmp_path):
+    files = whole, some, doubt = tmp_path / "whole.nii.gz", tmp_path / "some.nii.gz", tmp_path / "doubt.npz"
+    assert command("predict", model, nifti.scan, "-o", whole, "--threads=1")[0] == 0
+    wish = ("--part", "4-19,8-31", "--uncertainty", files[2], "--with-model", model)
+    assert command("predict", model, nifti.scan, "-o", some, "--threads=1", *wish)[0] == 0
+    expected = np.zeros_like(read_mask(whole).labels)
+    expected[:, 4:20, 8:32] = read_mask(whole).labels[:, 4:20, 8:32]
+    np.testing.assert_array_equal(read_mask(some).labels, expected)
+    uncertainty = np.load(doubt)["uncertainty"]
+    assert uncertainty.shape == expected.shape
+    assert uncertainty[:, 4:20, 8:32].max() > 0.1
+    assert not uncertainty[:, 20:].any()
+
+
 def test_refinement_does_its_steps_in_the_order_given(command, nrrd, tmp_path):
     truth = read_mask(nrrd.truth)
     noisy = truth.labels.copy()
@@ -319,6 +333,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(command, bad, tmp_path):
         (["train", "s.nii", "p.nii", "-o", "m.unet", "--steps", "many"], "--steps"),
         (["predict", "m.unet", "s.nii", "-o", "m.nii", "--slices", "five"], "3,5-9"),
         (["predict", "m.unet", "a.nii", "b.nii", "-o", "d", "--probabilities", "p.npz"], "one scan"),
+        (["predict", "m.unet", "s.nii", "-o", "m.nii", "--part", "3,5-9"], "rows and columns"),
         (["refine", "m.nii", "-o", "o.nii", "--classes", "0"], "1,5"),
         (["refine", "m.nii", "-o", "o.nii", "--pipeline", "s.json", "--fill-holes"], "not both"),
         (["refine", "m.nii"], "-o/--output"),
