@@ -70,7 +70,8 @@ class Engine:
         self._repeats = 1
         if config.dropout_samples:
             self._leave_out_at_random()
-        self.decision = Decision(self.description.labels, dict(config.thresholds), self.compute.device)
+        thresholds = self.description.thresholds | dict(config.thresholds)
+        self.decision = Decision(self.description.labels, thresholds, self.compute.device)
 
     def _leave_out_at_random(self) -> None:
         dropping = [module for module in self._modules if module.config.dropout]
