@@ -1,0 +1,1 @@
+"""How soon the preview of a refinement follows a slider."""
