@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from napari_unet import __version__
-from napari_unet.cli import demo, evaluate, fill, info, predict, refine, train
+from napari_unet.cli import convert, demo, evaluate, fill, info, predict, refine, train
 from napari_unet.cli.output import notice
 from napari_unet.errors import UnetError
 from napari_unet.runner import SHORT_SPIN
@@ -28,7 +28,7 @@ def command_line() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"napari-unet-paint {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (train, fill, predict, refine, evaluate, info, demo):
+    for command in (train, fill, predict, refine, evaluate, convert, info, demo):
         command.add_to(commands)
     return parser
 

@@ -4,19 +4,25 @@ One table of formats (:mod:`~napari_unet.io.formats`), one module for each libra
 not at all, and read back and compared before they replace an older file.
 """
 
+from napari_unet.io.export import EXPORT_SUFFIXES, export
 from napari_unet.io.files import check_mask_fits, read_mask, read_scan, read_scan_or_mask, write_mask
 from napari_unet.io.formats import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Format, format_of
 from napari_unet.io.mask import Mask
+from napari_unet.io.regrid import Regridded, onto_grid
 
 __all__ = [
+    "EXPORT_SUFFIXES",
     "FORMATS",
     "MASK_SUFFIXES",
     "READ_SUFFIXES",
     "WRITE_SUFFIXES",
     "Format",
     "Mask",
+    "Regridded",
     "check_mask_fits",
+    "export",
     "format_of",
+    "onto_grid",
     "read_mask",
     "read_scan",
     "read_scan_or_mask",

@@ -12,6 +12,7 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, OutOfMemory, UnetError
 from napari_unet.io.contents import Contents
 from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
+from napari_unet.io.label_descriptions import described_beside
 from napari_unet.io.mask import Mask, named
 from napari_unet.io.proof import check_read_back, check_second_opinion
 from napari_unet.scan import Scan, stack_channels
@@ -183,7 +184,8 @@ def _mask(file: Path, contents: Contents) -> Mask:
     if "C" in contents.axes:
         raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
     labels = as_paint(contents.array, str(file))
-    known = tuple(info for info in contents.classes or () if 0 < info.label < BACKGROUND)
+    classes = contents.classes or described_beside(file, _stem(file))
+    known = tuple(info for info in classes if 0 < info.label < BACKGROUND)
     return Mask(
         labels,
         contents.axes,
