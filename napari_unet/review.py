@@ -1,0 +1,202 @@
+"""What a person made of a predicted mask: corrections, and slices marked as right; and what can be learned from them.
+
+A correction is known by itself: a voxel that differs from what the model wrote was changed by a person. A slice that a
+person marked as reviewed is right everywhere, whether anything on it was changed or not.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from math import nan
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.annotation import BACKGROUND, UNPAINTED
+from napari_unet.config import Unpainted
+
+FAST = 1
+"""How hard zlib tries: labels are long runs, and shrink a hundredfold as it is."""
+
+
+class SliceState(Enum):
+    """How far a slice is; of several states the last."""
+
+    PREDICTED = "not looked at"
+    PAINTED = "painted"
+    CORRECTED = "corrected"
+    REVIEWED = "reviewed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSummary:
+    """How far a review is.
+
+    Parameters
+    ----------
+    states
+        Of each slice along Z.
+    corrected
+        How many voxels a person changed, by slice; slices without any are left out.
+    reviewed
+        The slices marked as right.
+    """
+
+    states: tuple[SliceState, ...]
+    corrected: Mapping[int, int]
+    reviewed: frozenset[int]
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether there is something to learn from."""
+        return bool(self.corrected or self.reviewed)
+
+    def sentence(self) -> str:
+        """Say it in one line ("2 slices reviewed, 3 corrected; 129 of 134 not looked at")."""
+        count = {state: self.states.count(state) for state in SliceState}
+        reviewed, corrected = count[SliceState.REVIEWED], count[SliceState.CORRECTED]
+        left = count[SliceState.PREDICTED]
+        return (
+            f"{reviewed} slice{'s' * (reviewed != 1)} reviewed, {corrected} more corrected; "
+            f"{left} of {len(self.states)} not looked at."
+        )
+
+
+class Review:
+    """What a model wrote of a mask, and the slices that a person marked as reviewed.
+
+    Parameters
+    ----------
+    model
+        The file of the model.
+    reviewed
+        Slices (indices along Z) that are right everywhere.
+    """
+
+    def __init__(self, model: Path, reviewed: Iterable[int] = ()) -> None:
+        self.model = model
+        self.reviewed = set(reviewed)
+        self._written: dict[int, bytes] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes to know what the model wrote."""
+        return sum(map(len, self._written.values()))
+
+    def note(self, z: int, plane: NDArray[np.uint8]) -> None:
+        """Note what the model wrote of slice ``z``, (Y, X) uint8."""
+        self._written[z] = zlib.compress(plane.tobytes(), FAST)
+
+    def written(self, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Give what the model wrote of slice ``z``, (Y, X) uint8; zeros where it wrote nothing."""
+        packed = self._written.get(z)
+        if packed is None:
+            return np.zeros(shape, np.uint8)
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+
+    def corrected(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell which voxels of slice ``z``, (Y, X), a person changed; ``plane`` is what the slice is now."""
+        changed: NDArray[np.bool_] = plane != self.written(z, plane.shape)
+        return changed
+
+    def summary(self, mask: NDArray[np.uint8], paint: NDArray[np.uint8] | None = None) -> ReviewSummary:
+        """See how far the review is.
+
+        Parameters
+        ----------
+        mask
+            (Z, Y, X) uint8 as it is now.
+        paint
+            (Z, Y, X) uint8, the paint of the same scan.
+        """
+        corrected = {z: int(np.count_nonzero(self.corrected(z, plane))) for z, plane in enumerate(mask)}
+        states = []
+        for z in range(len(mask)):
+            if z in self.reviewed:
+                states.append(SliceState.REVIEWED)
+            elif corrected[z]:
+                states.append(SliceState.CORRECTED)
+            elif paint is not None and paint[z].any():
+                states.append(SliceState.PAINTED)
+            else:
+                states.append(SliceState.PREDICTED)
+        changed = {z: count for z, count in corrected.items() if count}
+        return ReviewSummary(tuple(states), changed, frozenset(self.reviewed))
+
+    def vouched_for(self, mask: NDArray[np.uint8], paint: NDArray[np.uint8] | None = None) -> NDArray[np.bool_]:
+        """Tell which voxels a person stands for: reviewed slices whole, corrections, and what is painted.
+
+        Parameters
+        ----------
+        mask
+            (Z, Y, X) uint8 as it is now.
+        paint
+            (Z, Y, X) uint8, the paint of the same scan.
+
+        Returns
+        -------
+        numpy.ndarray
+            (Z, Y, X) bool.
+        """
+        sure = np.zeros(mask.shape, np.bool_)
+        for z, plane in enumerate(mask):
+            sure[z] = True if z in self.reviewed else self.corrected(z, plane)
+            if paint is not None:
+                sure[z] |= paint[z] != UNPAINTED
+        return sure
+
+    def lesson(
+        self,
+        mask: NDArray[np.uint8],
+        paint: NDArray[np.uint8] | None = None,
+        unpainted: Unpainted = Unpainted.UNKNOWN,
+    ) -> NDArray[np.uint8]:
+        """Make paint of everything a person said: to be learned from with what is not painted unknown.
+
+        Parameters
+        ----------
+        mask
+            (Z, Y, X) uint8 as it is now.
+        paint
+            (Z, Y, X) uint8, the paint that the model learned from. What the mask says where both speak counts: it is
+            the later word.
+        unpainted
+            What voxels without paint count as in ``paint``.
+
+        Returns
+        -------
+        numpy.ndarray
+            (Z, Y, X) uint8 paint: 0 not known, 255 background.
+        """
+        learned = np.zeros(mask.shape, np.uint8) if paint is None else paint.copy()
+        for z, plane in enumerate(mask):
+            if paint is not None and (
+                unpainted is Unpainted.BACKGROUND or (unpainted is Unpainted.PAINTED_SLICES and paint[z].any())
+            ):
+                learned[z][paint[z] == UNPAINTED] = BACKGROUND
+            said = np.where(plane == 0, np.uint8(BACKGROUND), plane)
+            sure = slice(None) if z in self.reviewed else self.corrected(z, plane)
+            learned[z][sure] = said[sure]
+        return learned
+
+    def dice(self, truth: NDArray[np.uint8]) -> dict[int, float]:
+        """Measure how near what the model wrote comes to reviewed slices, (Z, Y, X) uint8 as they are now.
+
+        Returns
+        -------
+        dict
+            By reviewed slice: the mean over the classes on it of the Dice coefficient; 1 where there is none on
+            either side.
+        """
+        return {z: mean_dice(self.written(z, truth[z].shape), truth[z]) for z in sorted(self.reviewed)}
+
+
+def mean_dice(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Average the Dice coefficients of the classes that two masks of one shape hold; 1 when neither holds any."""
+    a, b = np.bincount(one.ravel(), minlength=256), np.bincount(other.ravel(), minlength=256)
+    shared = np.bincount(one[one == other].ravel(), minlength=256)
+    total = (a + b)[1:]
+    dice = np.divide(2 * shared[1:], total, out=np.full(255, nan), where=total > 0)
+    return float(np.nanmean(dice)) if total.any() else 1.0

@@ -1,0 +1,117 @@
+"""A review knows what a person changed, what is right, and what there is to learn from it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_unet.annotation import BACKGROUND, PaintSummary, channel_labels, count_slices, training_targets
+from napari_unet.config import Unpainted
+from napari_unet.review import Review, SliceState, mean_dice
+
+GRID = (5, 6, 7)
+
+
+@pytest.fixture
+def written():
+    mask = np.zeros(GRID, np.uint8)
+    mask[:, 1:4, 1:4] = 1
+    return mask
+
+
+@pytest.fixture
+def review(written):
+    review = Review(Path("model.unet"))
+    for z, plane in enumerate(written):
+        review.note(z, plane)
+    return review
+
+
+def test_what_a_person_changed_is_known_and_undone_is_not(review, written):
+    mask = written.copy()
+    mask[2, 0, 0] = 2
+    mask[2, 1, 1] = 0
+    assert np.argwhere(review.corrected(2, mask[2])).tolist() == [[0, 0], [1, 1]]
+    assert review.summary(mask).corrected == {2: 2}
+    mask[2] = written[2]
+    assert not review.summary(mask).corrected
+    assert not review.summary(mask).can_teach
+
+
+def test_states_of_slices(review, written):
+    mask, paint = written.copy(), np.zeros(GRID, np.uint8)
+    mask[1, 0, 0] = mask[3, 0, 0] = 1
+    paint[[0, 1], 5, 5] = BACKGROUND
+    review.reviewed = {3}
+    summary = review.summary(mask, paint)
+    assert summary.states == (
+        SliceState.PAINTED,
+        SliceState.CORRECTED,
+        SliceState.PREDICTED,
+        SliceState.REVIEWED,
+        SliceState.PREDICTED,
+    )
+    assert summary.can_teach
+    assert summary.sentence() == "1 slice reviewed, 1 more corrected; 2 of 5 not looked at."
+
+
+def test_a_person_stands_for_reviewed_slices_corrections_and_paint(review, written):
+    mask, paint = written.copy(), np.zeros(GRID, np.uint8)
+    mask[1, 0, 0] = 1
+    paint[0, 5, 5] = BACKGROUND
+    review.reviewed = {3}
+    sure = review.vouched_for(mask, paint)
+    assert sure[3].all()
+    assert np.argwhere(sure[1]).tolist() == [[0, 0]]
+    assert np.argwhere(sure[0]).tolist() == [[5, 5]]
+    assert not sure[[2, 4]].any()
+
+
+def test_the_lesson_is_what_a_person_said_and_nothing_else(review, written):
+    mask, paint = written.copy(), np.zeros(GRID, np.uint8)
+    mask[1, 0, 0], mask[1, 1, 1] = 2, 0
+    paint[0, 5, 5], paint[1, 1, 1] = 1, 1
+    review.reviewed = {3}
+    lesson = review.lesson(mask, paint)
+    assert lesson[1, 0, 0] == 2
+    assert lesson[1, 1, 1] == BACKGROUND, "the correction is the later word"
+    assert np.count_nonzero(lesson[1]) == 2
+    np.testing.assert_array_equal(lesson[3], np.where(mask[3] == 0, BACKGROUND, mask[3]))
+    assert np.count_nonzero(lesson[0]) == 1
+    assert not lesson[[2, 4]].any()
+    assert paint[1, 1, 1] == 1, "nobody's paint is changed"
+
+
+@pytest.mark.parametrize("unpainted", list(Unpainted))
+def test_without_corrections_the_lesson_is_the_paint_as_it_was_learned(review, written, unpainted):
+    paint = np.zeros(GRID, np.uint8)
+    paint[0, 5, 5], paint[2, 1, 1] = BACKGROUND, 1
+    lesson = review.lesson(written, paint, unpainted)
+    labels = channel_labels([PaintSummary.of(GRID, count_slices(paint))], unpainted)
+    np.testing.assert_array_equal(
+        training_targets(lesson, Unpainted.UNKNOWN, labels), training_targets(paint, unpainted, labels)
+    )
+
+
+def test_models_are_scored_on_reviewed_slices_only(review, written):
+    truth = written.copy()
+    truth[2, 1:4, 1:4] = 0
+    truth[2, 1:4, 2:5] = 1
+    review.reviewed = {0, 2}
+    assert review.dice(truth) == pytest.approx({0: 1.0, 2: 2 / 3})
+
+
+def test_the_dice_of_several_classes_is_their_mean_and_of_none_it_is_one():
+    one = np.array([[1, 1, 2, 0]], np.uint8)
+    assert mean_dice(one, np.array([[1, 1, 0, 2]], np.uint8)) == pytest.approx(0.5)
+    assert mean_dice(one * 0, one * 0) == 1.0
+    assert mean_dice(one * 0, one) == 0.0
+
+
+def test_what_the_model_wrote_takes_little_memory(review):
+    plane = np.zeros((512, 512), np.uint8)
+    plane[100:300, 50:400] = 3
+    for z in range(100):
+        review.note(z, plane)
+    assert review.nbytes < plane.size
+    np.testing.assert_array_equal(review.written(0, plane.shape), plane)
