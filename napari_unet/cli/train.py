@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import ClassInfo, PaintSummary, classes_for, count_slices
-from napari_unet.cli.files import check_output
+from napari_unet.cli.files import check_output, make_folder
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
@@ -19,6 +19,8 @@ from napari_unet.model_file import SUFFIX, Model, load_model
 from napari_unet.scan import Scan
 from napari_unet.training import Start, train_to_file
 from napari_unet.training.given import UNFINISHED, Given
+from napari_unet.training.report import write_report
+from napari_unet.training.tensorboard import logged
 
 COMMON = ("unpainted", "time_limit", "steps", "device", "threads", "seed")
 
@@ -62,6 +64,16 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help=f"go on with the same training where it was interrupted: its state lies in MODEL{UNFINISHED}",
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        help="write there how it went and how good the model is on held-out paint: curves, precision and recall by "
+        "threshold, confusion, and some patches (CSV and PNG)",
+    )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="FOLDER", help="write event files for TensorBoard there while it trains"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_options(parser, TrainConfig, COMMON)
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -75,6 +87,8 @@ def run(args: Namespace) -> None:
         args.usage_error("--again is for a model that goes on: name it with --from, or give all scans alike")
     config = config_from(args, PRESETS[args.preset].train)
     check_output(args.output, (SUFFIX,), [*args.files, *args.again, *([args.start] if args.start else [])])
+    for folder in filter(None, (args.report, args.tensorboard)):
+        make_folder(folder)
     start = start_from(args.start, args.again)
     scans, paints, classes = read_painted(args.files)
     for scan, paint in zip(scans, paints, strict=True):
@@ -84,7 +98,10 @@ def run(args: Namespace) -> None:
     if unfinished.exists() and not args.resume:
         notice(f"{unfinished} is from a training that was interrupted and is replaced; --resume goes on with it.")
     given = Given(scans, paints, config, classes, start, unfinished=unfinished, resume=args.resume)
-    ran = run_job(train_to_file(given, args.output), "train")
+    job = train_to_file(given, args.output)
+    ran = run_job(job if args.tensorboard is None else logged(job, args.tensorboard), "train")
+    if args.report is not None:
+        write_report(args.report, ran.result.rounds, ran.result.evidence, ran.result.model.description.classes)
     report(ran.result.model, args.output, stopped=not ran.result.finished, as_json=args.json)
     if not ran.result.finished:
         notice(f"the same command with --resume goes on where it was stopped ({unfinished}).")

@@ -14,16 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
+from napari_unet.annotation import ClassInfo
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
 from napari_unet.networks import Compute, Network, build, channels_last, load_weights, weights_of
 from napari_unet.normalisation import Normalisation, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
+from napari_unet.training.evidence import Evidence
 from napari_unet.training.losses import Criterion
 from napari_unet.training.material import Material
-from napari_unet.training.metrics import Confusion
+from napari_unet.training.metrics import Confusion, Tally
 from napari_unet.training.optimisation import clip, learning_rate, optimizer_of
 from napari_unet.training.sampling import PatchSize, Place, Sampler
 from napari_unet.training.start import HEAD
@@ -82,6 +85,10 @@ class Learner:
         self.network = build(config.network, channels, classes)
         if weights is not None:
             load_weights(self.network, weights)
+            # Of a few slices there are too few statistics to learn: those of the model stay.
+            for module in self.network.modules():
+                if isinstance(module, BatchNorm):
+                    module.eval()
         channels_last(self.network.to(compute.device))
         held = config.hold if weights is not None else 0.0
         self.held: list[Tensor] = [
@@ -260,6 +267,18 @@ class Learner:
         return Score(
             step, weights, float(np.mean(losses)), float(np.mean(list(dice.values()))), dice, confusion.chance()
         )
+
+    def evidence(self, score: Score, classes: tuple[ClassInfo, ...]) -> Evidence | None:
+        """Look closely at what a model makes of the held-out paint; None when there is none."""
+        if self.held_out is None:
+            return None
+        load_weights(self.average, score.weights)
+        tally = Tally(self.labels, self.compute.device)
+        with torch.inference_mode(), self.compute.autocast():
+            for places in self.measured:
+                images, targets = self._patches(self.held_out.cut(places, self.size))
+                tally.add(images, self._logits(self.average, images)[0], targets)
+        return tally.evidence(classes)
 
     def round_done(self, score: Score, train_loss: float) -> None:
         """Lower the learning rate of a plateau schedule when rounds no longer help."""

@@ -21,6 +21,7 @@ from napari_unet.networks import Compute, choose, decided
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 from napari_unet.training.course import CHANCE, Course, Standing
+from napari_unet.training.evidence import Evidence
 from napari_unet.training.given import Given
 from napari_unet.training.learner import Learner, Score, ran_out_of_memory
 from napari_unet.training.material import Material, gather, normaliser_for
@@ -61,11 +62,14 @@ class Trained:
         Whether it came to its end, and was not stopped before.
     rounds
         How it went.
+    evidence
+        What the model makes of the paint that was held out; None when there was too little.
     """
 
     model: Model
     finished: bool
     rounds: Sequence[EpochDone]
+    evidence: Evidence | None
 
 
 def train_job(
@@ -176,7 +180,7 @@ def _train(given: Given, compute: Compute, wishes: "Wishes") -> Job[Trained]:
         best, text = _better_of(before, best)
         yield from _report(Note(text), wishes)
     model = Model(_description(given, config, material, best, standing.course), best.weights)
-    return Trained(model, finished, tuple(standing.rounds))
+    return Trained(model, finished, tuple(standing.rounds), learner.evidence(best, material.classes))
 
 
 def _decided(given: Given, material: Material) -> TrainConfig:

@@ -130,14 +130,17 @@ def gather(
     )
     painted = counts[counts.any(axis=1)]  # (slices, channels): voxels of each on the slices where anything is known
     random = np.random.default_rng(config.seed)
-    # What is new and what is shown again are split apart, so that of little that is new enough is learned from.
-    splits = [_parts(group, len(labels), config.validation, random) for group in (targets[:new], targets[new:])]
+    # Of what is shown again nothing is held out: the model learned from it before, so that nothing can be measured.
+    parts_of = [
+        *_parts(targets[:new], len(labels), config.validation, random),
+        *((target,) for target in targets[new:]),
+    ]
     normalisations = tuple(measure(scan) for scan in scans)
     if start is not None:
         notes += [about_intensities(scan, by, start) for scan, by in zip(scans[:new], normalisations, strict=False)]
     learned: list[Source] = []
     held_out: list[Source] = []
-    for number, parts in enumerate([*splits[0], *splits[1]]):
+    for number, parts in enumerate(parts_of):
         sources = _sources(scans[number], normalisations[number], parts, network, device, again=number >= new)
         for part, source in sources:
             (learned, held_out)[part].append(source)
@@ -162,7 +165,7 @@ def _parts(
     targets: Sequence[NDArray[np.uint8]], classes: int, share: float, random: np.random.Generator
 ) -> list[tuple[NDArray[np.uint8], ...]]:
     """Give for each scan what is learned from and, where enough is known, what is held out."""
-    split = hold_out(targets, classes, share, random) if targets else None
+    split = hold_out(targets, classes, share, random)
     return (
         [(target,) for target in targets] if split is None else list(zip(split.training, split.held_out, strict=True))
     )

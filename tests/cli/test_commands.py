@@ -385,3 +385,11 @@ def test_an_interrupted_training_is_resumed(command, nifti, quick, tmp_path, mon
     assert (status, kept.exists()) == (0, False)
     resumed, expected = (load_model(path).weights for path in (stopped, whole))
     assert all(np.array_equal(resumed[name], expected[name]) for name in expected)
+
+
+def test_how_a_training_went_is_written(command, nifti, quick, tmp_path):
+    report, events = tmp_path / "report", tmp_path / "events"
+    argv = ["train", nifti.scan, nifti.paint, "-o", tmp_path / "m.unet", *quick]
+    assert command(*argv, "--report", report, "--tensorboard", events)[0] == 0
+    assert {"curves.csv", "curves.png"} <= {path.name for path in report.iterdir()}
+    assert [path.name.startswith("events.out.tfevents") for path in events.iterdir()] == [True]
