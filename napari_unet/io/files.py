@@ -131,7 +131,7 @@ def write_mask(path: PathLike, mask: Mask) -> Path:
     try:
         with written_whole(target, check=lambda written: _check(written, complete, form)) as temporary:
             form.load_writer().write(temporary, complete)
-    except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError for everything
+    except (OSError, RuntimeError, ValueError) as error:  # SimpleITK raises RuntimeError for everything
         raise BadInput(
             f"{target} could not be written ({_reason(error)}): is the disk full? An older file is untouched."
         ) from error
