@@ -97,7 +97,13 @@ class ModelDescription(Config):
         classes, slices = len(self.foreground), self.learned_from.slices
         text = f"{classes} class{'es' * (classes != 1)}, trained on {slices} slice{'s' * (slices != 1)}"
         dice = self.learned_from.validation_dice
-        return text if dice is None else f"{text}, Dice {dice:.2f} on held-out paint"
+        text = text if dice is None else f"{text}, Dice {dice:.2f} on held-out paint"
+        thresholds = ", ".join(
+            f"{info.name} from {self.thresholds[info.label]:.2f}"
+            for info in self.classes
+            if info.label in self.thresholds
+        )
+        return f"{text}; {thresholds}" if thresholds else text
 
 
 @dataclass(frozen=True, eq=False)

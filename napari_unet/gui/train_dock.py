@@ -1,5 +1,7 @@
 """The Train dock: a scan, its paint, what will be learned, and the training."""
 
+from functools import partial
+
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QWidget
@@ -19,9 +21,11 @@ from napari_unet.gui.job_panel import JobPanel
 from napari_unet.gui.layers import classes_of, mask_shape_of, scan_of, show_classes, with_colour
 from napari_unet.gui.paint import PaintCounter, choose_background, new_paint_layer
 from napari_unet.gui.plot import LearningPlot
+from napari_unet.gui.report_window import ReportWindow
 from napari_unet.model_file import SUFFIX, load_model
 from napari_unet.scan import Scan, check_same_grid, stacked_names
 from napari_unet.session import MaskInfo, ScanInfo, State, Verb
+from napari_unet.training.evidence import load_evidence
 
 UNPAINTED_WORDS = {
     Unpainted.UNKNOWN: "unknown (I only scribbled)",
@@ -65,8 +69,10 @@ class TrainDock(Dock):
         self.panel = JobPanel(self.workspace.training, "Train", can_stop=True)
         self.plot = LearningPlot()
         self.after = QWidget()
-        self.predict_button = QPushButton("Predict the whole scan")
+        self.predict_button = QPushButton("Predict whole scan")
         self.save_button = QPushButton("Save model…")
+        self.report_button = QPushButton("How good…")
+        self.report_button.setToolTip("Curves, precision and recall by threshold, confusion, patches")
 
     def _lay_out(self) -> None:
         choices = rows()
@@ -94,7 +100,9 @@ class TrainDock(Dock):
         after.setContentsMargins(0, 0, 0, 0)
         after.addWidget(self.predict_button)
         after.addWidget(self.save_button)
+        after.addWidget(self.report_button)
         self.after.setVisible(bool(self.session.models) and not self.workspace.training.running)
+        self.report_button.setEnabled(self.workspace.training.model_path is not None)
         self.column.addWidget(self.after)
         self.column.addWidget(self.plot)
         self.column.addStretch()
@@ -116,6 +124,7 @@ class TrainDock(Dock):
         self.panel.stop.connect(self.workspace.training.stop_and_keep)
         self.predict_button.clicked.connect(self._predict)
         self.save_button.clicked.connect(self._ask_where_to_save)
+        self.report_button.clicked.connect(self.show_report)
         self.session.changed.connect(self._show_state)
         training = self.workspace.training
         training.began.connect(self._began)
@@ -163,6 +172,22 @@ class TrainDock(Dock):
             load_model(model.path).save(path if path.endswith(SUFFIX) else path + SUFFIX)
         except UnetError as error:
             self.panel.show_problem(str(error))
+
+    def show_report(self) -> None:
+        """Show how the training went and how good its model is."""
+        training = self.workspace.training
+        model = next((model for model in self.session.models if model.path == training.model_path), None)
+        if model is None:
+            return
+        try:
+            evidence = load_evidence(training.evidence_path) if training.evidence_path else None
+        except UnetError as error:
+            self.panel.show_problem(str(error))
+            return
+        description = model.description
+        report = ReportWindow(evidence, training.epochs, description.classes, description.thresholds, self)
+        report.chosen.connect(partial(self.workspace.set_thresholds, model.path))
+        report.show()
 
     # --- what is chosen
 
@@ -295,6 +320,7 @@ class TrainDock(Dock):
 
     def _ended(self, ending: Ending) -> None:
         self.after.setVisible(ending.how is How.DONE)
+        self.report_button.setEnabled(self.workspace.training.model_path is not None)
 
     def _predict(self) -> None:
         model = self.session.state.model

@@ -1,7 +1,7 @@
 """Training in the window: the job, its live preview, and the model it leaves."""
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -28,17 +28,22 @@ from napari_unet.session import Session, TrainedModel, Verb
 PREVIEW_NAME = "U-Net preview"
 
 
+Lesson: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 PaintedLayers: TypeAlias = "tuple[tuple[weakref.ref[Image], ...], weakref.ref[Labels]]"
 """The image layers of a scan, and its paint layer, while they are there."""
 
 
 @dataclass(frozen=True)
 class Painted:
-    """A scan as its channels, the voxels of its paint in the shape of the user, and the name of the paint."""
+    """A scan as its channels, the voxels of its paint in the shape of the user, and the name of the paint.
+
+    ``lesson`` makes what is learned of the paint, (Z, Y, X) uint8; it is called in a thread.
+    """
 
     scans: list[Scan]
     voxels: NDArray[Any]
     name: str
+    lesson: Lesson | None = None
 
 
 class Training(ScanActivity):
@@ -51,6 +56,8 @@ class Training(ScanActivity):
     ) -> None:
         super().__init__(viewer, session, exchange, runner)
         self.epochs: list[EpochDone] = []
+        self.model_path: Path | None = None
+        self.evidence_path = ""
         self._learned_from: dict[Path, tuple[PaintedLayers, ...]] = {}
         self._learning_from: tuple[PaintedLayers, ...] = ()
         self._classes: tuple[ClassInfo, ...] = ()
@@ -64,6 +71,7 @@ class Training(ScanActivity):
         config: TrainConfig,
         classes: Sequence[ClassInfo],
         beginning: Beginning,
+        lesson: Lesson | None = None,
     ) -> None:
         """Begin to train.
 
@@ -80,6 +88,8 @@ class Training(ScanActivity):
         beginning
             What to begin with. A model that goes on is shown again what it learned from in this window, as far as
             those layers are still there.
+        lesson
+            Makes what is learned of the paint, (Z, Y, X) uint8, in a thread; the paint as it is when None.
 
         Raises
         ------
@@ -99,7 +109,7 @@ class Training(ScanActivity):
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        painted, looked_at = Painted(scans, voxels, name), self._looked_at
+        painted, looked_at = Painted(scans, voxels, name, lesson), self._looked_at
         start_path = "" if beginning.model is None else str(beginning.model.path)
         unfinished = beginning.unfinished or (None if start_path else new_state())
         model_path = str(self._exchange.path(SUFFIX))
@@ -130,6 +140,8 @@ class Training(ScanActivity):
         """Copy a scan and its paint for the other process; give also the labels that are painted."""
         scan = stack_channels(painted.scans)
         folded = as_paint(np.asarray(scan.fold(painted.voxels)), f'"{painted.name}"')
+        if painted.lesson is not None:
+            folded = painted.lesson(folded)
         shared = self._lend(self._exchange.put_scan(scan)), self._lend(self._exchange.put(folded))
         return *shared, _labels_in(folded)
 
@@ -185,8 +197,9 @@ class Training(ScanActivity):
         scan_name = self._scan.name if self._scan is not None else "scan"
         taken = {model.name for model in self._session.models}
         name = next(n for n in _numbered(f"{scan_name} model") if n not in taken)
-        self._learned_from[Path(result.model_path)] = self._learning_from
-        self._session.add_model(TrainedModel(name, Path(result.model_path), result.description))
+        self.model_path, self.evidence_path = Path(result.model_path), result.evidence_path
+        self._learned_from[self.model_path] = self._learning_from
+        self._session.add_model(TrainedModel(name, self.model_path, result.description))
         learned = result.description.learned_from
         return f"Trained {learned.steps:,} steps in {learned.seconds:.0f} s: {result.description.sentence()}."
 

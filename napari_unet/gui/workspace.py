@@ -3,6 +3,8 @@
 import atexit
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -18,6 +20,7 @@ from napari_unet.gui.predicting import Prediction
 from napari_unet.gui.refining import Refinement, RefinePreview
 from napari_unet.gui.suggesting import Suggesting
 from napari_unet.gui.training import Training
+from napari_unet.model_file import ModelDescription, load_model
 from napari_unet.runner import Exchange
 from napari_unet.session import Session, TrainedModel
 
@@ -81,6 +84,23 @@ class Workspace:
         """
         self.prediction.start(images, model, config, this_slice=this_slice, keep_probabilities=keep_probabilities)
         self.training.hide_preview()
+
+    def set_thresholds(self, path: Path, thresholds: dict[int, float]) -> None:
+        """Let a model of this window carry thresholds that its predictions use."""
+        model = next((model for model in self.session.models if model.path == path), None)
+        if model is None:
+            return
+        name = model.name
+
+        def write() -> ModelDescription:
+            kept = load_model(path)
+            kept = replace(kept, description=kept.description.model_copy(update={"thresholds": thresholds}))
+            kept.save(path)
+            return kept.description
+
+        self.background.run(
+            write, lambda description: self.session.add_model(TrainedModel(name, path, description)), _nothing
+        )
 
     def when_refinery_is_free(self, start: Callable[[], None]) -> None:
         """Start a job of the process for refinement as soon as a preview has made room for it."""

@@ -31,10 +31,11 @@ class Request(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainDone:
-    """A finished training: what the model is, and the file it lies in."""
+    """A finished training: what the model is, the file it lies in, and that of the evidence; "" when there is none."""
 
     model_path: str
     description: ModelDescription
+    evidence_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,11 @@ class TrainRequest:
             resume=self.resume,
         )
         trained = yield from train_to_file(given, Path(self.model_path))
-        return TrainDone(self.model_path, trained.model.description)
+        if trained.evidence is None:
+            return TrainDone(self.model_path, trained.model.description)
+        evidence_path = Path(self.model_path).with_suffix(".npz")
+        trained.evidence.save(evidence_path)
+        return TrainDone(self.model_path, trained.model.description, str(evidence_path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,9 @@ class Plot:
         places = [frame.place(x, y) for x, y in self._values(line)]
         if len(places) > 1:
             pen.line(places, line.colour, 2 * SMOOTH, joint="curve")
-        dots = [frame.place(x, y) for x, y in line.marks] + (places if len(places) == 1 else [])
+        dots = [frame.place(x, y) for x, y in line.marks if isfinite(x) and isfinite(y)] + (
+            places if len(places) == 1 else []
+        )
         for x, y in dots:
             pen.ellipse([x - 4 * SMOOTH, y - 4 * SMOOTH, x + 4 * SMOOTH, y + 4 * SMOOTH], line.colour)
 

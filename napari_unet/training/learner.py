@@ -85,15 +85,10 @@ class Learner:
         self.network = build(config.network, channels, classes)
         if weights is not None:
             load_weights(self.network, weights)
-            # Of a few slices there are too few statistics to learn: those of the model stay.
-            for module in self.network.modules():
-                if isinstance(module, BatchNorm):
-                    module.eval()
         channels_last(self.network.to(compute.device))
-        held = config.hold if weights is not None else 0.0
-        self.held: list[Tensor] = [
-            parameter for name, parameter in self.network.named_parameters() if held and not name.startswith(HEAD)
-        ]
+        self.held: list[Tensor] = []
+        if weights is not None and config.hold:
+            self._hold()
         self.origin = [parameter.detach().clone() for parameter in self.held]
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.steps = 0
@@ -111,6 +106,13 @@ class Learner:
             Sampler(material.held_out, classes, np.random.default_rng(config.seed)) if material.held_out else None
         )
         self.measured = self._measured()
+
+    def _hold(self) -> None:
+        """Hold the weights near where they are, but for the heads, and the statistics of batches where they are."""
+        self.held += [p for name, p in self.network.named_parameters() if not name.startswith(HEAD)]
+        for module in self.network.modules():
+            if isinstance(module, BatchNorm):
+                module.eval()
 
     def state(self) -> dict[str, Any]:
         """Give all that another learner of the same material needs to go on exactly as this one would."""

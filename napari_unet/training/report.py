@@ -4,7 +4,7 @@ They hold class names, numbers, and patches of the scan as small pictures; no na
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -13,7 +13,7 @@ from napari_unet.annotation import ClassInfo
 from napari_unet.durable import written_whole
 from napari_unet.events import EpochDone
 from napari_unet.training.drawing import Colour, Line, Plot, draw_patches, draw_table
-from napari_unet.training.evidence import Evidence
+from napari_unet.training.evidence import Evidence, Point
 
 TRAINING, VALIDATION, MEAN = (86, 180, 233), (230, 159, 0), (40, 40, 40)
 PATCHES = 6
@@ -115,15 +115,19 @@ def draw_curves(rounds: Sequence[EpochDone], classes: Sequence[ClassInfo]) -> Im
     )
 
 
-def draw_precision_recall(evidence: Evidence) -> Image.Image:
-    """Draw precision over recall of each class, with a dot where Dice is highest."""
+def draw_precision_recall(evidence: Evidence, at: Mapping[int, Point] | None = None) -> Image.Image:
+    """Draw precision over recall: of the classes ``at`` a point each, or of all where their Dice is highest."""
     lines = []
     for info in evidence.measured:
-        points, best = evidence.curve(info.label), evidence.best(info.label)
+        point = evidence.best(info.label) if at is None else at.get(info.label)
+        if point is None:
+            continue
+        points = evidence.curve(info.label)
         recall, precision = [p.recall for p in points], [p.precision for p in points]
-        name = f"{info.name} ({best.threshold:.2f})"
-        lines.append(Line(name, colour_of(info), recall, precision, marks=[(best.recall, best.precision)]))
-    return Plot("Precision", "recall (dot: the threshold with the highest Dice)", lines, (0, 1), (0, 1)).draw()
+        name = f"{info.name} ({point.threshold:.2f})"
+        lines.append(Line(name, colour_of(info), recall, precision, marks=[(point.recall, point.precision)]))
+    dot = "dot: the threshold with the highest Dice" if at is None else "dot: this threshold"
+    return Plot("Precision", f"recall ({dot})", lines, (0, 1), (0, 1)).draw()
 
 
 def beside(pictures: Sequence[Image.Image]) -> Image.Image:

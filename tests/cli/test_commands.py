@@ -360,7 +360,7 @@ def test_python_m_napari_unet_is_the_command_line():
 def test_a_model_goes_on_with_another_scan(command, model, nifti, nrrd, quick, tmp_path):
     after = tmp_path / "after.unet"
     argv = ["train", nrrd.scan, nrrd.paint, "--from", model, "-o", after, *quick]
-    status, out, told = command(*argv, "--again", nifti.scan, nifti.paint)
+    status, out, _ = command(*argv, "--again", nifti.scan, nifti.paint)
     assert status == 0
     before, now = (load_model(path).description for path in (model, after))
     assert now.network == before.network
