@@ -236,6 +236,11 @@ def voxels_of(layer: Labels) -> NDArray[Any]:
     return voxels
 
 
+def read_units() -> None:
+    """Let pint read its units: it does on first use, and must not do so in two threads at once."""
+    pint.get_application_registry().Unit("pixel")
+
+
 def warm_up_colours() -> None:
     """Let napari compile how it colours classes, which takes it a second the first time; safe in a thread."""
     Labels(np.zeros((2, 2), np.uint8), **class_look([new_class(1)]))

@@ -1,13 +1,16 @@
 """The Predict dock: a model, a scan, one button."""
 
+from collections.abc import Sequence
+
 from napari.components import ViewerModel
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
     QFileDialog,
     QHBoxLayout,
+    QMenu,
     QPushButton,
-    QRadioButton,
     QVBoxLayout,
     QWidget,
 )
@@ -18,6 +21,10 @@ from napari_unet.gui.choosers import ComboBox, ScanChooser
 from napari_unet.gui.dock import Dock, Folded, line, rows
 from napari_unet.gui.forms import ConfigForm
 from napari_unet.gui.job_panel import JobPanel
+from napari_unet.gui.layers import scan_of
+from napari_unet.gui.menu_button import MenuButton
+from napari_unet.gui.predicting import Wish
+from napari_unet.gui.scope import ScopeChooser, Where, scans_like
 from napari_unet.gui.train_dock import scan_info
 from napari_unet.model_file import SUFFIX
 from napari_unet.session import State, TrainedModel, Verb
@@ -33,15 +40,20 @@ class PredictDock(Dock):
         self.open_button.setToolTip("Open a model from a file")
         self.about = line("about")
         self.scan = ScanChooser(self.workspace.viewer)
-        self.whole = QRadioButton("whole scan")
-        self.this_slice = QRadioButton("this slice")
-        self.whole.setChecked(True)
+        self.scope = ScopeChooser(self.workspace.viewer)
         self.form = ConfigForm(PredictConfig())
-        self.keep = QCheckBox("Keep how likely each class is")
-        self.keep.setToolTip(
-            "<qt>For the dense CRF in Refine, which then knows where the model was in doubt. Takes 2 bytes "
-            "for each voxel and class on the disk.</qt>"
+        self.keep = _box(
+            "Keep how likely each class is",
+            "For the dense CRF in Refine, which then knows where the model was in doubt. Takes 2 bytes for each voxel "
+            "and class on the disk.",
         )
+        self.show_likely = _box("Show how likely each class is", "As an image layer for each class.")
+        self.show_doubt = _box(
+            "Show where doubt is left",
+            "As an image layer, from 0 (certain) to 1: the entropy of the probabilities. Views, dropout samples and "
+            "further models make it more honest.",
+        )
+        self.others = OtherModels()
         self.panel = JobPanel(self.workspace.prediction, "Predict")
         self.volumes = line("volumes")
         self.copy_button = QPushButton("Copy volumes")
@@ -58,17 +70,14 @@ class PredictDock(Dock):
         choices.addRow("Model", model)
         choices.addRow("", self.about)
         choices.addRow("Scan", self.scan)
-        scope = QHBoxLayout()
-        scope.addWidget(self.whole)
-        scope.addWidget(self.this_slice)
-        scope.addStretch()
-        choices.addRow("On", scope)
+        choices.addRow("On", self.scope)
         self.column.addLayout(choices)
         options = QWidget()
         column = QVBoxLayout(options)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.form)
-        column.addWidget(self.keep)
+        for widget in (self.others, self.show_likely, self.show_doubt, self.keep):
+            column.addWidget(widget)
         self.column.addWidget(Folded("Options", options))
         self.column.addWidget(self.panel)
         self.column.addWidget(self.volumes)
@@ -96,20 +105,27 @@ class PredictDock(Dock):
         self.workspace.prediction.began.disconnect(self._began)
         self.workspace.prediction.volumes_counted.disconnect(self._show_volumes)
         self.scan.disconnect_viewer()
+        self.scope.disconnect_viewer()
 
     def start(self) -> None:
         """Predict."""
         model = self.session.state.model
         if model is None:
             return
+        images = self.scan.layers
+        channels = len(model.description.channel_names)
+        every = self.scope.where is Where.EVERY
         try:
-            self.workspace.predict(
-                self.scan.layers,
-                model,
-                self.form.value(),
-                this_slice=self.this_slice.isChecked(),
+            wish = Wish(
+                models=(model, *self.others.chosen),
+                config=self.form.value(),
+                scope=self.scope.scope(images[0]),
                 keep_probabilities=self.keep.isChecked(),
+                show_probabilities=self.show_likely.isChecked(),
+                show_uncertainty=self.show_doubt.isChecked(),
             )
+            then = scans_like(self.workspace.viewer, channels, images) if every else []
+            self.workspace.predict(images, wish, then=then)
         except UnetError as error:
             self.panel.show_problem(str(error))
 
@@ -128,6 +144,8 @@ class PredictDock(Dock):
     def _take_scan(self) -> None:
         info, problem = scan_info(self.scan)
         self.session.update(predict_scan=info, predict_problem=problem)
+        if self.scan.layers and not problem:
+            self.scope.fit(scan_of(self.scan.layers[0]).grid[0])
         self._show_state(self.session.state)
 
     def _take_model(self, index: int) -> None:
@@ -150,6 +168,7 @@ class PredictDock(Dock):
         self.about.setVisible(state.model is not None)
         if state.model is not None:
             self.about.setText(state.model.description.sentence())
+            self.others.offer([other for other in self.session.models if _alike(other, state.model)])
             if state.model in self.session.models:
                 self.model.setCurrentIndex(self.session.models.index(state.model))
 
@@ -166,3 +185,53 @@ class PredictDock(Dock):
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(self.volumes.text())
+
+
+class OtherModels(MenuButton):
+    """Chooses further models to average with."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.setToolTip("Several models that learned the same classes say more together than each by itself")
+        self._menu = QMenu(self)
+        self.setMenu(self._menu)
+        self.offer([])
+
+    @property
+    def chosen(self) -> tuple[TrainedModel, ...]:
+        """The chosen models."""
+        return tuple(action.data() for action in self._menu.actions() if action.isChecked())
+
+    def offer(self, models: Sequence[TrainedModel]) -> None:
+        """Offer models; those that were chosen and still are offered stay chosen."""
+        chosen = self.chosen
+        self._menu.clear()
+        for model in models:
+            action = QAction(model.name, self._menu)
+            action.setCheckable(True)
+            action.setData(model)
+            action.setChecked(model in chosen)
+            action.toggled.connect(self._show_count)
+            self._menu.addAction(action)
+        self.setVisible(bool(models))
+        self._show_count()
+
+    def _show_count(self) -> None:
+        count = len(self.chosen)
+        self.setText(f"Average with {count} other model{'s' * (count > 1)}" if count else "Average with other models …")
+
+
+def _alike(other: TrainedModel, model: TrainedModel) -> bool:
+    """Tell whether another model can be averaged with one."""
+    ours, theirs = model.description, other.description
+    return (
+        other != model
+        and (ours.labels, ours.channel_names) == (theirs.labels, theirs.channel_names)
+        and (ours.network.dimensions, ours.network.context) == (theirs.network.dimensions, theirs.network.context)
+    )
+
+
+def _box(words: str, about: str) -> QCheckBox:
+    box = QCheckBox(words)
+    box.setToolTip(f"<qt>{about}</qt>")
+    return box

@@ -2,25 +2,76 @@
 
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 
 from napari_unet.annotation import ClassInfo
 from napari_unet.config import PredictConfig
+from napari_unet.errors import UnetError
 from napari_unet.events import Event, SlicesDone
 from napari_unet.gui.activity import Ending, How, ScanActivity
 from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import METADATA, PROBABILITIES, SCAN_LAYERS
+from napari_unet.gui.layers import METADATA, PROBABILITIES, SCAN_LAYERS, place_of
 from napari_unet.gui.live_labels import LiveLabels
+from napari_unet.gui.scope import EVERYTHING, Scope
 from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
 from napari_unet.session import Session, TrainedModel, Verb
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be predicted, and how.
+
+    Parameters
+    ----------
+    models
+        The model, or several to average.
+    config
+        How to predict.
+    scope
+        Which part of the scan.
+    keep_probabilities
+        Keep with the layer how likely each class is, for a refinement that looks at it; of a whole scan only.
+    show_probabilities, show_uncertainty
+        Show how likely each class is, and how much doubt is left, as image layers.
+    """
+
+    models: tuple[TrainedModel, ...]
+    config: PredictConfig = PredictConfig()
+    scope: Scope = EVERYTHING
+    keep_probabilities: bool = False
+    show_probabilities: bool = False
+    show_uncertainty: bool = False
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes, background included."""
+        return self.models[0].description.classes
+
+    @property
+    def labels_only(self) -> bool:
+        """Whether nothing is wanted besides labels."""
+        return not (self.keep_probabilities or self.show_probabilities or self.show_uncertainty)
+
+
+@dataclass(frozen=True, eq=False)
+class _Unfinished:
+    """A prediction that was cut short, its layer, and what is done."""
+
+    images: tuple[Image, ...]
+    wish: Wish
+    result: LiveLabels
+    name: str
+    done: set[int]
 
 
 class Prediction(ScanActivity):
@@ -40,38 +91,28 @@ class Prediction(ScanActivity):
     ) -> None:
         super().__init__(viewer, session, exchange, runner)
         self._background = background
-        self._classes: tuple[ClassInfo, ...] = ()
-        self._scan_layers: tuple[str, ...] = ()
+        self._wish: Wish | None = None
+        self._images: tuple[Image, ...] = ()
         self._out: SharedArray | None = None
         self._probabilities: SharedArray | None = None
-        self._labels: tuple[int, ...] = ()
+        self._uncertainty: SharedArray | None = None
         self._result: LiveLabels | None = None
         self._done: set[int] = set()
         self._wanted = 0
+        self._unfinished: _Unfinished | None = None
+        self._next: list[list[Image]] = []
 
-    def start(
-        self,
-        images: Sequence[Image],
-        model: TrainedModel,
-        config: PredictConfig,
-        *,
-        this_slice: bool = False,
-        keep_probabilities: bool = False,
-    ) -> None:
-        """Begin to predict.
+    def start(self, images: Sequence[Image], wish: Wish, *, then: Sequence[list[Image]] = ()) -> None:
+        """Begin to predict, or go on with what was cut short.
 
         Parameters
         ----------
         images
             The scan: one layer, or several whose data become its channels.
-        model
-            The model.
-        config
-            How to predict.
-        this_slice
-            Only the slice in view.
-        keep_probabilities
-            Keep with the layer how likely each class is, for a refinement that looks at it; of the whole scan only.
+        wish
+            What is wanted of it.
+        then
+            Further scans that are predicted after it in the same way.
 
         Raises
         ------
@@ -82,31 +123,41 @@ class Prediction(ScanActivity):
         if viewer is None:
             return
         scans = self._follow(viewer, images)
-        self._classes = model.description.foreground
-        self._scan_layers = tuple(image.name for image in images)
-        self._labels = tuple(info.label for info in model.description.classes)
+        self._images, self._wish, self._next = tuple(images), wish, list(then)
         self._result, self._done = None, set()
-        looked_at = self._looked_at
-        slices = (looked_at,) if this_slice else None
-        self._wanted = 1 if this_slice else scans[0].grid[0]
-        exchange = self._exchange
+        wanted = tuple(range(scans[0].grid[0])) if wish.scope.slices is None else wish.scope.slices
+        self._wanted = len(wanted)
+        self._go_on()
+        slices = None if len(self._done) == 0 and wish.scope.slices is None else tuple(set(wanted) - self._done)
+        looked_at, exchange = self._looked_at, self._exchange
 
         def make_request() -> PredictRequest:
             scan = stack_channels(scans)
             self._out = self._lend(exchange.empty(scan.grid, np.uint8))
-            if keep_probabilities and not this_slice:
-                self._probabilities = self._lend(exchange.empty((len(self._labels), *scan.grid), np.float16))
+            if wish.show_probabilities or (wish.keep_probabilities and wish.scope == EVERYTHING):
+                self._probabilities = self._lend(exchange.empty((len(wish.classes), *scan.grid), np.float16))
+            if wish.show_uncertainty:
+                self._uncertainty = self._lend(exchange.empty(scan.grid, np.float16))
             return PredictRequest(
-                model_path=str(model.path),
+                model_paths=tuple(str(model.path) for model in wish.models),
                 scan=self._lend(exchange.put_scan(scan)),
                 out=self._out,
-                config=config,
+                config=wish.config,
                 slices=slices,
+                part=wish.scope.part,
                 look_at=looked_at,
                 probabilities=self._probabilities,
+                uncertainty=self._uncertainty,
             )
 
         self._begin(make_request)
+
+    def _go_on(self) -> None:
+        """Take up the layer of the same prediction that was cut short, if there is one."""
+        left, self._unfinished = self._unfinished, None
+        if left and left.result.shown and left.images == self._images and left.wish == self._wish:
+            self._result, self._done = left.result, left.done
+            self._result.layer.name = left.name
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, SlicesDone):
@@ -114,38 +165,87 @@ class Prediction(ScanActivity):
 
     def _show(self, slices: Sequence[int]) -> None:
         viewer = self._viewer()
-        if viewer is None or self._out is None or self._scan is None or self._image is None:
+        if viewer is None or self._wish is None or self._out is None or self._scan is None or self._image is None:
             return
         if self._result is None:
             if self._image not in viewer.layers:
                 return
             name = f"{self._scan.name} prediction"
-            self._result = LiveLabels(viewer, self._scan, self._image, name, self._classes)
-            self._result.layer.metadata[METADATA][SCAN_LAYERS] = self._scan_layers
+            foreground = [info for info in self._wish.classes if info.label]
+            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground)
+            self._result.layer.metadata[METADATA][SCAN_LAYERS] = tuple(image.name for image in self._images)
         self._result.write(slices, self._out.open())
         self._done.update(slices)
 
     def _on_result(self, result: object) -> str:
         assert isinstance(result, PredictDone)
-        if self._result is None:
+        if self._result is None or self._wish is None or self._scan is None:
             return "The scan was taken away meanwhile: there is no layer to show."
-        if self._probabilities is not None:
+        self._show_maps(self._scan, self._wish)
+        if self._probabilities is not None and self._wish.keep_probabilities and self._wish.scope == EVERYTHING:
             # Mapped, it stays when its file is removed, and goes with the layer.
-            self._result.layer.metadata[METADATA][PROBABILITIES] = (self._probabilities.open(), self._labels)
-        labels, scan = self._result.labels, self._scan
-        if scan is not None:
-            self._background.run(
-                partial(volumes, labels, self._classes, scan), self.volumes_counted.emit, self._not_counted
-            )
+            labels = tuple(info.label for info in self._wish.classes)
+            self._result.layer.metadata[METADATA][PROBABILITIES] = (self._probabilities.open(), labels)
+        foreground = [info for info in self._wish.classes if info.label]
+        count = partial(volumes, self._result.labels, foreground, self._scan)
+        self._background.run(count, self.volumes_counted.emit, self._not_counted)
         return f'Result: layer "{self._result.layer.name}". It is yours to correct.'
+
+    def _show_maps(self, scan: Scan, wish: Wish) -> None:
+        """Show the probabilities and the uncertainty that were wished for."""
+        if wish.show_probabilities and self._probabilities is not None:
+            likely = self._probabilities.open()
+            for number, info in enumerate(wish.classes):
+                if info.label:
+                    self._add_map(scan, likely[number], f"{scan.name} {info.name}", "viridis", visible=False)
+        if wish.show_uncertainty and self._uncertainty is not None:
+            self._add_map(scan, self._uncertainty.open(), f"{scan.name} uncertainty", "inferno", visible=True)
+
+    def _add_map(self, scan: Scan, values: NDArray[np.float16], name: str, colormap: str, *, visible: bool) -> None:
+        viewer, image = self._viewer(), self._image
+        if viewer is None or image is None:
+            return
+        active = viewer.layers.selection.active
+        look: dict[str, Any] = {"colormap": colormap, "contrast_limits": (0, 1), "blending": "additive"}
+        viewer.add_image(scan.unfold(values), name=name, visible=visible, **look, **place_of(image))
+        viewer.layers.selection.active = active
 
     def _not_counted(self, error: Exception) -> None:
         self.volumes_counted.emit(f"The volumes could not be counted: {error}")
 
+    def _take_cancel(self) -> None:
+        if self._active:
+            done = f" {len(self._done)} of {self._wanted} slices are done; Predict goes on from there."
+            goes_on = 0 < len(self._done) < self._wanted and self._wish is not None and self._wish.labels_only
+            self._finish(Ending(How.CANCELLED, f"Cancelled.{done if goes_on else ''}"))
+
+    def _finish(self, ending: Ending) -> None:
+        super()._finish(ending)
+        if ending.how is How.CANCELLED:
+            self._next.clear()
+        elif self._next:
+            QTimer.singleShot(0, self._start_next)  # once everybody has heard of the ending
+
+    def _start_next(self) -> None:
+        viewer, wish = self._viewer(), self._wish
+        while viewer is not None and wish is not None and self._next and not self._active:
+            images, *then = self._next
+            self._next = then
+            if not all(image in viewer.layers for image in images):
+                continue
+            try:
+                self.start(images, wish, then=then)
+            except UnetError as error:
+                self.ended.emit(Ending(How.FAILED, str(error)))
+
     def _clean_up(self, ending: Ending) -> None:
+        images, wish = self._images, self._wish
         super()._clean_up(ending)
-        result, self._result, self._out, self._probabilities = self._result, None, None, None
-        if result is not None and ending.how is not How.DONE and len(self._done) < self._wanted:
+        result, self._result, self._out = self._result, None, None
+        self._probabilities = self._uncertainty = None
+        if result is not None and wish is not None and ending.how is not How.DONE and len(self._done) < self._wanted:
+            if wish.labels_only:
+                self._unfinished = _Unfinished(images, wish, result, result.layer.name, self._done)
             result.layer.name = f"{result.layer.name} (partial: {len(self._done)} of {self._wanted} slices)"
 
 

@@ -21,6 +21,7 @@ from napari_unet.gui.job_panel import JobPanel
 from napari_unet.gui.layers import classes_of, mask_shape_of, scan_of, show_classes, with_colour
 from napari_unet.gui.paint import PaintCounter, choose_background, new_paint_layer
 from napari_unet.gui.plot import LearningPlot
+from napari_unet.gui.predicting import Wish
 from napari_unet.gui.report_window import ReportWindow
 from napari_unet.model_file import SUFFIX, load_model
 from napari_unet.scan import Scan, check_same_grid, stacked_names
@@ -327,7 +328,7 @@ class TrainDock(Dock):
         if model is None:
             return
         try:
-            self.workspace.predict(self.scan.layers, model)
+            self.workspace.predict(self.scan.layers, Wish((model,)))
         except UnetError as error:
             self.panel.show_problem(str(error))
 

@@ -11,18 +11,17 @@ from napari.layers import Image
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.config import PredictConfig
 from napari_unet.gui.background import Background
 from napari_unet.gui.filling import Filling
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import warm_up_colours
-from napari_unet.gui.predicting import Prediction
+from napari_unet.gui.layers import read_units, warm_up_colours
+from napari_unet.gui.predicting import Prediction, Wish
 from napari_unet.gui.refining import Refinement, RefinePreview
 from napari_unet.gui.suggesting import Suggesting
 from napari_unet.gui.training import Training
 from napari_unet.model_file import ModelDescription, load_model
 from napari_unet.runner import Exchange
-from napari_unet.session import Session, TrainedModel
+from napari_unet.session import Session
 
 ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
 REFINEMENT = ("napari_unet.refinement.pipeline", "napari_unet.refinement.nearest")
@@ -66,23 +65,15 @@ class Workspace:
             raise ReferenceError("the viewer of this workspace is closed")
         return viewer
 
-    def predict(
-        self,
-        images: Sequence[Image],
-        model: TrainedModel,
-        config: PredictConfig = PredictConfig(),
-        *,
-        this_slice: bool = False,
-        keep_probabilities: bool = False,
-    ) -> None:
-        """Predict a scan with a model, see :meth:`Prediction.start`; the preview of the training makes room.
+    def predict(self, images: Sequence[Image], wish: Wish, *, then: Sequence[list[Image]] = ()) -> None:
+        """Predict a scan, see :meth:`Prediction.start`; the preview of the training makes room.
 
         Raises
         ------
         BadInput
             The layers do not belong together.
         """
-        self.prediction.start(images, model, config, this_slice=this_slice, keep_probabilities=keep_probabilities)
+        self.prediction.start(images, wish, then=then)
         self.training.hide_preview()
 
     def set_thresholds(self, path: Path, thresholds: dict[int, float]) -> None:
@@ -124,6 +115,7 @@ class Workspace:
         """Count a dock that was opened; the processes warm up with the first."""
         self._docks += 1
         self.engine.warm()
+        read_units()
         self.background.run(warm_up_colours, _nothing, _nothing)
 
     def dock_closed(self) -> None:

@@ -117,37 +117,43 @@ class PredictRequest:
 
     Parameters
     ----------
-    model_path
-        The model's file.
+    model_paths
+        The files of the model, or of several to average.
     scan
         What to predict.
     out
         (Z, Y, X) uint8, where to write labels.
-    config, slices, look_at
+    config, slices, part, look_at
         As in ``predict_job``.
     probabilities
         (classes, Z, Y, X) float16, where to write how likely each class is, when that is wanted.
+    uncertainty
+        (Z, Y, X) float16, where to write how much doubt is left, when that is wanted.
     """
 
-    model_path: str
+    model_paths: tuple[str, ...]
     scan: SharedScan
     out: SharedArray
     config: PredictConfig
     slices: tuple[int, ...] | None = None
+    part: tuple[slice, slice] | None = None
     look_at: int | None = None
     probabilities: SharedArray | None = None
+    uncertainty: SharedArray | None = None
 
     def job(self) -> Job[PredictDone]:
         """Predict."""
         from napari_unet.inference.prediction import predict_job
 
         prediction = yield from predict_job(
-            load_model(self.model_path),
+            [load_model(path) for path in self.model_paths],
             self.scan.open(),
             self.config,
             out=self.out.open(writable=True),
-            probabilities=None if self.probabilities is None else self.probabilities.open(writable=True),
+            probabilities=_opened(self.probabilities, writable=True),
+            uncertainty=_opened(self.uncertainty, writable=True),
             slices=self.slices,
+            part=self.part,
             look_at=self.look_at,
         )
         wanted = self.out.shape[0] if self.slices is None else len(self.slices)
@@ -292,8 +298,8 @@ class FillRequest:
         return FillDone(dict(filled.added), filled.voxel_ml)
 
 
-def _opened(shared: SharedArray | None) -> NDArray[Any] | None:
-    return None if shared is None else shared.open()
+def _opened(shared: SharedArray | None, *, writable: bool = False) -> NDArray[Any] | None:
+    return None if shared is None else shared.open(writable=writable)
 
 
 def _likely(shared: tuple[SharedArray, tuple[int, ...]] | None) -> "Probabilities | None":

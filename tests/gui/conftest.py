@@ -1,5 +1,6 @@
 """A window with the docks in it, on a small phantom, whose processes are gone when the test is over."""
 
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -20,6 +21,21 @@ TINY = TrainConfig(
 """Trains in a moment."""
 LONG = TINY.model_copy(update={"steps": 0})
 """Trains until somebody stops it."""
+
+MAKE_MODEL = """
+import sys
+import numpy as np
+import napari_unet as nu
+from napari_unet.config import NetworkConfig
+
+scan = np.random.default_rng(0).normal(size=(2, 32, 32)).astype("float32")
+paint = np.zeros(scan.shape, "uint8")
+paint[0, :16], paint[0, 20:] = 1, 255
+config = nu.TrainConfig(
+    network=NetworkConfig(width=4, depth=2), steps=2, patch=32, precision="fp32", threads=1, validation=0.0
+)
+nu.train(scan, paint, config).save(sys.argv[1])
+"""
 
 
 class Window:
@@ -127,3 +143,11 @@ def phantom():
 def _states_in_a_folder_of_the_test(tmp_path, monkeypatch):
     """States of unfinished trainings stay out of the folders of whoever runs the tests."""
     monkeypatch.setattr("napari_unet.gui.beginnings.folder", lambda: tmp_path / "unfinished")
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory):
+    """Give a model file; it is made in another process, since this one is to work without torch."""
+    path = tmp_path_factory.mktemp("model") / "small.unet"
+    subprocess.run([sys.executable, "-c", MAKE_MODEL, str(path)], check=True)
+    return path

@@ -15,20 +15,6 @@ from napari_unet.gui.activity import How
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import images_beneath, scan_of
 
-MAKE_MODEL = """
-import sys
-import numpy as np
-import napari_unet as nu
-from napari_unet.config import NetworkConfig
-
-scan = np.random.default_rng(0).normal(size=(2, 32, 32)).astype("float32")
-paint = np.zeros(scan.shape, "uint8")
-paint[0, :16], paint[0, 20:] = 1, 255
-config = nu.TrainConfig(
-    network=NetworkConfig(width=4, depth=2), steps=2, patch=32, precision="fp32", threads=1, validation=0.0
-)
-nu.train(scan, paint, config).save(sys.argv[1])
-"""
 OPEN_AND_END = """
 import napari
 from qtpy.QtTest import QTest
@@ -41,14 +27,6 @@ def main():
 
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
-    """Give a model file; it is made in another process, since this one is to work without torch."""
-    path = tmp_path_factory.mktemp("model") / "small.unet"
-    subprocess.run([sys.executable, "-c", MAKE_MODEL, str(path)], check=True)
-    return path
 
 
 @pytest.fixture

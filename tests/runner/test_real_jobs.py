@@ -101,7 +101,7 @@ def test_train_predict_and_refine(start_child, exchange, phantom):
 
     shared, out = exchange.put_scan(scan), exchange.empty(scan.grid, np.uint8)
     seen = out.open()
-    request = PredictRequest(trained.result.model_path, shared, out, PredictConfig(**COMPUTE), look_at=2)
+    request = PredictRequest((trained.result.model_path,), shared, out, PredictConfig(**COMPUTE), look_at=2)
     events, predicted = talk.outcome(request)
     done = [event.slices for event in events if isinstance(event, SlicesDone)]
     assert done[0][0] == 2
@@ -200,7 +200,7 @@ def test_what_the_engines_refuse_comes_through(start_child, exchange, phantom):
     _, nothing = talk.outcome(training(exchange, phantom, 3, paint=np.zeros_like(mask)))
     assert type(nothing.error) is NothingPainted
     assert "Nothing is painted yet" in str(nothing.error)
-    missing = PredictRequest("gone.unet", exchange.put_scan(scan), exchange.put(mask), PredictConfig(**COMPUTE))
+    missing = PredictRequest(("gone.unet",), exchange.put_scan(scan), exchange.put(mask), PredictConfig(**COMPUTE))
     events, end = talk.outcome(missing)
     assert all(isinstance(event, Event) for event in events)
     assert type(end.error) is BadModelFile
