@@ -53,6 +53,15 @@ class ReviewSummary:
         """Whether there is something to learn from."""
         return bool(self.corrected or self.reviewed)
 
+    @property
+    def next_slice(self) -> int | None:
+        """The slice not looked at that is furthest from any that was; None when all were."""
+        looked_at = [z for z, state in enumerate(self.states) if state is not SliceState.PREDICTED]
+        left = [z for z, state in enumerate(self.states) if state is SliceState.PREDICTED]
+        if not left or not looked_at:
+            return left[len(left) // 2] if left else None
+        return max(left, key=lambda z: min(abs(z - other) for other in looked_at))
+
     def sentence(self) -> str:
         """Say it in one line ("2 slices reviewed, 3 corrected; 129 of 134 not looked at")."""
         count = {state: self.states.count(state) for state in SliceState}
@@ -125,15 +134,13 @@ class Review:
         changed = {z: count for z, count in corrected.items() if count}
         return ReviewSummary(tuple(states), changed, frozenset(self.reviewed))
 
-    def vouched_for(self, mask: NDArray[np.uint8], paint: NDArray[np.uint8] | None = None) -> NDArray[np.bool_]:
-        """Tell which voxels a person stands for: reviewed slices whole, corrections, and what is painted.
+    def vouched_for(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell which voxels of a mask a person stands for: reviewed slices whole, and corrections.
 
         Parameters
         ----------
         mask
             (Z, Y, X) uint8 as it is now.
-        paint
-            (Z, Y, X) uint8, the paint of the same scan.
 
         Returns
         -------
@@ -143,8 +150,6 @@ class Review:
         sure = np.zeros(mask.shape, np.bool_)
         for z, plane in enumerate(mask):
             sure[z] = True if z in self.reviewed else self.corrected(z, plane)
-            if paint is not None:
-                sure[z] |= paint[z] != UNPAINTED
         return sure
 
     def lesson(

@@ -203,6 +203,11 @@ class Scan:
         """Distance between voxel centres, (z, y, x) in mm; where that is unknown each voxel counts as 1 mm wide."""
         return self.spacing if self.unit == "mm" else (1.0, 1.0, 1.0)
 
+    @property
+    def voxel_ml(self) -> float | None:
+        """Volume of a voxel in ml; None where lengths are not known, or there is but one slice."""
+        return prod(self.spacing) / 1000 if self.unit == "mm" and self.depth > 1 else None
+
     def seen_for(self, z: slice, reach: int) -> list[slice]:
         """Give what is looked at to tell slices: themselves, or with ``reach`` a single one and its neighbours."""
         return [slice(n, n + 1) for n in self.neighbours(z.start, reach)] if reach else [z]

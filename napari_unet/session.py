@@ -16,6 +16,7 @@ from napari_unet.annotation import PaintSummary
 from napari_unet.config import FillBetweenConfig, RefineConfig, RefineStep, Unpainted, WithinIntensities
 from napari_unet.errors import UnetError
 from napari_unet.model_file import ModelDescription, read_description
+from napari_unet.review import ReviewSummary
 
 
 class Verb(StrEnum):
@@ -26,6 +27,7 @@ class Verb(StrEnum):
     REFINE = "refinement"
     FILL = "filling between slices"
     SUGGEST = "trial of refinements"
+    REVIEW = "learning from corrections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,25 @@ class MaskInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewInfo:
+    """What the session knows of a predicted mask that a person corrects.
+
+    Parameters
+    ----------
+    name
+        Of the layer.
+    summary
+        How far the review is; None while it is being counted.
+    problem
+        Why there is nothing to review in it, or "".
+    """
+
+    name: str
+    summary: ReviewSummary | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainedModel:
     """A model that this window can predict with."""
 
@@ -115,6 +136,8 @@ class State:
         For filling between the painted slices.
     mask, refine_config, refine_scan, region
         For refinement. The scan and the region (another mask) are for the steps that look at them.
+    review
+        For learning from corrections.
     train_problem, predict_problem, refine_problem
         Why the chosen scan of the verb cannot be used, or "".
     running
@@ -132,6 +155,7 @@ class State:
     refine_scan: ScanInfo | None = None
     region: MaskInfo | None = None
     fill_config: FillBetweenConfig = FillBetweenConfig()
+    review: ReviewInfo | None = None
     train_problem: str = ""
     predict_problem: str = ""
     refine_problem: str = ""
@@ -153,6 +177,8 @@ def readiness(state: State, verb: Verb) -> Readiness:
             return _can_fill(state)
         case Verb.SUGGEST:
             return _can_suggest(state)
+        case Verb.REVIEW:
+            return _can_review(state)
 
 
 def _can_train(state: State) -> Readiness:
@@ -276,6 +302,22 @@ def _can_suggest(state: State) -> Readiness:
             f'Suggestions look at the scan, but "{scan.name}" is {scan.mask_shape} and "{mask.name}" is {mask.shape}: '
             "choose the scan that this mask belongs to."
         )
+    return Ready()
+
+
+def _can_review(state: State) -> Readiness:
+    review = state.review
+    if review is None:
+        return Blocked("Predict first: then correct the mask here, or mark the slices that are right.")
+    if review.problem:
+        return Blocked(review.problem)
+    for verb, words in ((Verb.TRAIN, "A training is running"), (Verb.PREDICT, "A prediction is running")):
+        if verb in state.running:
+            return Blocked(f"{words}: wait for it or cancel it first.")
+    if review.summary is None:
+        return Blocked("Looking for corrections.")
+    if not review.summary.can_teach:
+        return Blocked("Correct the mask with the brush, or press R on a slice that is right: then it can learn.")
     return Ready()
 
 

@@ -44,12 +44,26 @@ class Ending:
     details: str = ""
 
 
-class Activity(QObject):
-    """A verb of one viewer. ``began`` and ``ended`` (with an :class:`Ending`) enclose its ``reported`` signals."""
+class Work(QObject):
+    """Something that takes a while. ``began`` and ``ended`` (with an :class:`Ending`) enclose its ``reported``."""
 
     began = Signal()
     reported = Signal(object)
     ended = Signal(object)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is under way."""
+        raise NotImplementedError
+
+    def cancel(self, *, patiently: bool = False) -> None:
+        """End it within a second; ``patiently``, its process stays warm."""
+        raise NotImplementedError
+
+
+class Activity(Work):
+    """A verb of one viewer that is one job of a process."""
+
     verb: Verb
     announced = True
     """Whether the session is told; a preview goes on quietly."""
@@ -231,12 +245,28 @@ class ScanActivity(Activity):
         self._image = self._scan = None
 
 
+def look_at_slice(viewer: ViewerModel, layer: Layer, z: int) -> None:
+    """Show slice ``z`` of a layer's scan, an index along the scan's Z with all other axes folded in."""
+    shape = (layer.data[0] if getattr(layer, "multiscale", False) else layer.data).shape
+    order = _slice_axes(layer)
+    position = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
+    position[order] = np.unravel_index(z, [shape[i] for i in order])
+    world = layer.data_to_world(position)
+    for axis in order:
+        viewer.dims.set_point(axis - layer.ndim, world[axis])
+
+
+def _slice_axes(layer: Layer) -> list[int]:
+    """Give the axes of a layer that slices are counted along, the outermost first."""
+    axes = axes_of(layer)
+    return [i for i, axis in enumerate(axes) if axis not in "CZYX"] + [i for i, axis in enumerate(axes) if axis == "Z"]
+
+
 def slice_in_view(viewer: ViewerModel, layer: Layer) -> int:
     """Tell which slice of a layer's scan is in view, as an index along the scan's Z with all other axes folded in."""
     position = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
     shape = (layer.data[0] if getattr(layer, "multiscale", False) else layer.data).shape
-    axes = axes_of(layer)
-    order = [i for i, axis in enumerate(axes) if axis not in "CZYX"] + [i for i, axis in enumerate(axes) if axis == "Z"]
+    order = _slice_axes(layer)
     if not order:
         return 0
     lengths = [shape[i] for i in order]

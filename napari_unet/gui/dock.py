@@ -2,7 +2,7 @@
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFormLayout, QFrame, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_unet.gui.workspace import workspace_of
 
@@ -22,6 +22,7 @@ class Dock(QScrollArea):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
+        self.title = type(self).__name__.removesuffix("Dock")
         self.workspace = workspace = workspace_of(napari_viewer)
         self.session = workspace.session
         self.setWidgetResizable(True)
@@ -42,8 +43,9 @@ class Dock(QScrollArea):
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the dock out of the window, which is how it closes it (Qt calls this)."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
+            if isinstance(parent := self.parent(), QDockWidget):
                 self._docked = True
+                parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
                 self._docked = False
                 self.leave()

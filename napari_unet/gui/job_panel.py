@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.events import Event, Note, Progress, Started
-from napari_unet.gui.activity import Activity, Ending, How
+from napari_unet.gui.activity import Ending, How, Work
 from napari_unet.session import Blocked, Readiness
 
 STEPS = 1000
@@ -36,9 +36,7 @@ class JobPanel(QWidget):
     pressed = Signal()
     stop = Signal()
 
-    def __init__(
-        self, activity: Activity, title: str, *, can_stop: bool = False, parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, activity: Work, title: str, *, can_stop: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._activity = activity
         self.button = QPushButton(title)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, ClassInfo, new_class
 from napari_unet.errors import BadInput
+from napari_unet.review import Review
 from napari_unet.scan import Geometry, Scan, Unit, stack_channels
 
 METADATA = "napari_unet"
@@ -26,6 +27,8 @@ DICOM = "dicom"
 PROBABILITIES = "probabilities"
 """Key, in there, of how likely a mask's classes were: (K, Z, Y, X) with all other axes folded into Z, and which class
 each of the K is, ascending."""
+REVIEW = "review"
+"""Key, in there, of the ``Review`` of a predicted mask: what the model wrote, and which slices are right."""
 PAINTED_BACKGROUND = (0.35, 0.35, 0.35)
 """Colour of label 255."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
@@ -236,9 +239,15 @@ def voxels_of(layer: Labels) -> NDArray[Any]:
     return voxels
 
 
+def review_of(layer: Labels) -> Review | None:
+    """Give the review of a mask that was predicted in this window."""
+    review: Review | None = layer.metadata.get(METADATA, {}).get(REVIEW)
+    return review
+
+
 def read_units() -> None:
     """Let pint read its units: it does on first use, and must not do so in two threads at once."""
-    pint.get_application_registry().Unit("pixel")
+    pint.Unit("pixel")
 
 
 def warm_up_colours() -> None:

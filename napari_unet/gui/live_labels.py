@@ -1,6 +1,7 @@
 """A labels layer that fills while a job runs, slice by slice, and leaves to a person what that person paints."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,6 +15,14 @@ from napari_unet.scan import Scan
 
 REFRESH_MS = 100
 """Between two times the layer is drawn anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Voxels that a prediction does not touch: where, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8."""
+
+    where: NDArray[np.bool_]
+    labels: NDArray[np.uint8]
 
 
 class LiveLabels(QObject):
@@ -33,6 +42,9 @@ class LiveLabels(QObject):
         Names and colours.
     editable
         Whether a person may paint on it.
+    kept
+        Voxels that a person stands for, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8: they are there from the
+        beginning, and stay.
     """
 
     def __init__(
@@ -44,11 +56,15 @@ class LiveLabels(QObject):
         classes: Sequence[ClassInfo],
         *,
         editable: bool = True,
+        kept: Kept | None = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._on = on
         self._folded = np.zeros(scan.grid, np.uint8)
+        self._kept = kept
+        if kept is not None:
+            np.copyto(self._folded, kept.labels, where=kept.where)
         active = viewer.layers.selection.active
         self.layer: Labels = viewer.add_labels(
             scan.unfold(self._folded), name=name, opacity=0.6, **place_of(on), **class_look(classes)
@@ -78,7 +94,10 @@ class LiveLabels(QObject):
     def write(self, slices: Iterable[int], source: NDArray[np.uint8]) -> None:
         """Take slices over from ``source`` (Z, Y, X), except voxels that a person painted meanwhile."""
         for z in slices:
-            np.copyto(self._folded[z], source[z], where=self._folded[z] == 0)
+            free = self._folded[z] == 0
+            if self._kept is not None:
+                free &= ~self._kept.where[z]
+            np.copyto(self._folded[z], source[z], where=free)
         self._draw_soon()
 
     def replace(self, z: int, source: NDArray[np.uint8]) -> None:

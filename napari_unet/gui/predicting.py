@@ -1,14 +1,14 @@
 """Prediction in the window: a mask that appears slice by slice as a new, editable layer."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
 
@@ -19,9 +19,10 @@ from napari_unet.events import Event, SlicesDone
 from napari_unet.gui.activity import Ending, How, ScanActivity
 from napari_unet.gui.background import Background
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import METADATA, PROBABILITIES, SCAN_LAYERS, place_of
-from napari_unet.gui.live_labels import LiveLabels
+from napari_unet.gui.layers import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, place_of
+from napari_unet.gui.live_labels import Kept, LiveLabels
 from napari_unet.gui.scope import EVERYTHING, Scope
+from napari_unet.review import Review
 from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
 from napari_unet.session import Session, TrainedModel, Verb
@@ -97,12 +98,22 @@ class Prediction(ScanActivity):
         self._probabilities: SharedArray | None = None
         self._uncertainty: SharedArray | None = None
         self._result: LiveLabels | None = None
+        self._kept: Kept | None = None
+        self.layer: Callable[[], Labels | None] = _no_layer
+        """Gives the layer of the latest result, while it is there."""
         self._done: set[int] = set()
         self._wanted = 0
         self._unfinished: _Unfinished | None = None
         self._next: list[list[Image]] = []
 
-    def start(self, images: Sequence[Image], wish: Wish, *, then: Sequence[list[Image]] = ()) -> None:
+    def start(
+        self,
+        images: Sequence[Image],
+        wish: Wish,
+        *,
+        then: Sequence[list[Image]] = (),
+        kept: Kept | None = None,
+    ) -> None:
         """Begin to predict, or go on with what was cut short.
 
         Parameters
@@ -113,6 +124,8 @@ class Prediction(ScanActivity):
             What is wanted of it.
         then
             Further scans that are predicted after it in the same way.
+        kept
+            Voxels that a person stands for: they are in the result as they are.
 
         Raises
         ------
@@ -124,7 +137,8 @@ class Prediction(ScanActivity):
             return
         scans = self._follow(viewer, images)
         self._images, self._wish, self._next = tuple(images), wish, list(then)
-        self._result, self._done = None, set()
+        self._result, self._done, self._kept = None, set(), kept
+        self._review = Review(wish.models[0].path)
         wanted = tuple(range(scans[0].grid[0])) if wish.scope.slices is None else wish.scope.slices
         self._wanted = len(wanted)
         self._go_on()
@@ -158,6 +172,7 @@ class Prediction(ScanActivity):
         if left and left.result.shown and left.images == self._images and left.wish == self._wish:
             self._result, self._done = left.result, left.done
             self._result.layer.name = left.name
+            self._review = self._result.layer.metadata[METADATA][REVIEW]
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, SlicesDone):
@@ -172,9 +187,14 @@ class Prediction(ScanActivity):
                 return
             name = f"{self._scan.name} prediction"
             foreground = [info for info in self._wish.classes if info.label]
-            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground)
-            self._result.layer.metadata[METADATA][SCAN_LAYERS] = tuple(image.name for image in self._images)
-        self._result.write(slices, self._out.open())
+            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept)
+            names = tuple(image.name for image in self._images)
+            self._result.layer.metadata[METADATA] |= {SCAN_LAYERS: names, REVIEW: self._review}
+            self.layer = weakref.ref(self._result.layer)
+        predicted = self._out.open()
+        self._result.write(slices, predicted)
+        for z in slices:
+            self._review.note(z, predicted[z])
         self._done.update(slices)
 
     def _on_result(self, result: object) -> str:
@@ -249,6 +269,10 @@ class Prediction(ScanActivity):
             result.layer.name = f"{result.layer.name} (partial: {len(self._done)} of {self._wanted} slices)"
 
 
+def _no_layer() -> None:
+    return None
+
+
 def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan) -> str:
     """Say how much there is of each class, line by line, in ml where the scan has a spacing in mm ("liver: 5.0 ml").
 
@@ -264,7 +288,6 @@ def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan)
     counts = np.zeros(256, np.int64)
     for plane in labels:
         counts += np.bincount(plane.ravel(), minlength=256)
-    if scan.unit != "mm" or scan.depth == 1:
+    if scan.voxel_ml is None:
         return "\n".join(f"{info.name}: {counts[info.label]:,} voxels" for info in classes)
-    voxel_ml = float(np.prod(scan.spacing)) / 1000
-    return "\n".join(f"{info.name}: {counts[info.label] * voxel_ml:,.1f} ml" for info in classes)
+    return "\n".join(f"{info.name}: {counts[info.label] * scan.voxel_ml:,.1f} ml" for info in classes)

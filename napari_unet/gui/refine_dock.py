@@ -142,7 +142,8 @@ class RefineDock(Dock):
         self.workspace.when_refinery_is_free(self._suggest)
 
     def _suggest(self) -> None:
-        mask, paint = self.mask_box.layer, self._paint()
+        mask = self.mask_box.layer
+        paint = self.workspace.paint_on(mask)
         try:
             if mask is not None and paint is not None and isinstance(self.session.readiness(Verb.SUGGEST), Ready):
                 self.workspace.suggesting.start(mask, paint, self.scan.layers)
@@ -153,17 +154,8 @@ class RefineDock(Dock):
         mask = self.mask_box.layer
         if mask is None:
             return None
-        paint = self._paint() if self.keep_paint.isChecked() else None
+        paint = self.workspace.paint_on(mask) if self.keep_paint.isChecked() else None
         return Chosen(mask, self.steps.config, paint, tuple(self.scan.layers), self.region_box.layer)
-
-    def _paint(self) -> Labels | None:
-        """Find the layer that the Train dock has chosen, if it lies on this mask and is not the mask."""
-        mask, paint = self.mask_box.layer, self.session.state.paint
-        layers = self.workspace.viewer.layers
-        if mask is None or paint is None or paint.name not in layers:
-            return None
-        layer = layers[paint.name]
-        return layer if layer is not mask and mask_shape_of(layer) == mask_shape_of(mask) else None
 
     # --- what is chosen
 

@@ -7,21 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui.background import Background
 from napari_unet.gui.filling import Filling
 from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import read_units, warm_up_colours
+from napari_unet.gui.layers import mask_shape_of, read_units, warm_up_colours
+from napari_unet.gui.learning_again import LearningAgain
 from napari_unet.gui.predicting import Prediction, Wish
 from napari_unet.gui.refining import Refinement, RefinePreview
 from napari_unet.gui.suggesting import Suggesting
 from napari_unet.gui.training import Training
 from napari_unet.model_file import ModelDescription, load_model
 from napari_unet.runner import Exchange
-from napari_unet.session import Session
+from napari_unet.session import Session, TrainedModel
 
 ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
 REFINEMENT = ("napari_unet.refinement.pipeline", "napari_unet.refinement.nearest")
@@ -48,6 +49,7 @@ class Workspace:
         self.refinery = JobRunner(self.background, REFINEMENT)
         self.training = Training(self._viewer, self.session, self.exchange, self.engine)
         self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
+        self.learning_again = LearningAgain(self._viewer, self.session, self.training, self.prediction, self.background)
         self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery, self.background)
         self.refine_preview = RefinePreview(self._viewer, self.session, self.exchange, self.refinery)
         self.filling = Filling(self._viewer, self.session, self.exchange, self.refinery, self.background)
@@ -92,6 +94,14 @@ class Workspace:
         self.background.run(
             write, lambda description: self.session.add_model(TrainedModel(name, path, description)), _nothing
         )
+
+    def paint_on(self, mask: Labels | None) -> Labels | None:
+        """Find the paint that the Train dock has chosen, if it lies on this mask and is not the mask."""
+        paint, layers = self.session.state.paint, self.viewer.layers
+        if mask is None or paint is None or paint.name not in layers:
+            return None
+        layer = layers[paint.name]
+        return layer if layer is not mask and mask_shape_of(layer) == mask_shape_of(mask) else None
 
     def when_refinery_is_free(self, start: Callable[[], None]) -> None:
         """Start a job of the process for refinement as soon as a preview has made room for it."""

@@ -1,0 +1,171 @@
+"""The Review dock: what was corrected is seen, marks and keys, and learning from it in the real process."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.utils.key_bindings import coerce_keybinding
+from qtpy.QtCore import QPoint, Qt
+
+from napari_unet.gui.layers import METADATA, REVIEW, review_of
+from napari_unet.gui.learning_again import comparison
+from napari_unet.gui.slice_strip import SliceStrip
+from napari_unet.review import Review, SliceState
+
+
+@pytest.fixture
+def written(window, phantom):
+    """A window with a mask that a model wrote, and the Review dock."""
+    window.viewer.add_image(phantom.scan, name="scan")
+    paint = window.viewer.add_labels(phantom.paint, name="paint")
+    window.open("Train").paint.choose(paint)
+    window.mask = window.viewer.add_labels(phantom.ball.astype(np.uint8), name="scan prediction")
+    review = Review(Path("model.unet"))
+    for z, plane in enumerate(window.mask.data):
+        review.note(z, plane)
+    window.mask.metadata[METADATA] = {REVIEW: review}
+    return with_review(window)
+
+
+@pytest.fixture
+def predicted(window, phantom):
+    """A window with a mask that a model of this window predicted, and the Review dock."""
+    window.viewer.add_image(phantom.scan, name="scan")
+    window.viewer.add_labels(phantom.paint, name="paint")
+    window.open("Train", "Predict")
+    train, predict = (window.docks[name][1] for name in ("Train", "Predict"))
+    window.train(train)
+    window.ended(window.workspace.prediction, lambda: window.press(predict))
+    window.mask = window.viewer.layers["scan prediction"]
+    return with_review(window)
+
+
+def with_review(window):
+    window.review = window.open("Review")
+    window.review.mask_box.choose(window.mask)
+    window.until(lambda: window.review.strip.isVisibleTo(window.review))
+    return window
+
+
+def learn_for(window, seconds):
+    window.review.time.addItem("so long", seconds)
+    window.review.time.setCurrentIndex(window.review.time.count() - 1)
+
+
+def states(window):
+    return window.workspace.session.state.review.summary.states
+
+
+def press(viewer, key):
+    viewer.keymap[coerce_keybinding(key)](viewer)
+
+
+def correct(window, z):
+    """Paint a few voxels on a slice of the mask that the model wrote otherwise."""
+    plane = window.mask.data[z]
+    window.mask.selected_label = 0 if plane[16, 16] else 1
+    window.mask.mode = "paint"
+    window.mask.paint((z, 16, 16), window.mask.selected_label)
+
+
+def test_without_corrections_it_says_what_to_do(written):
+    assert not written.review.panel.button.isEnabled()
+    assert "press R on a slice that is right" in written.review.panel.reason.text()
+    assert states(written) == (SliceState.PREDICTED, SliceState.PAINTED, SliceState.PREDICTED, SliceState.PREDICTED)
+
+
+def test_a_mask_of_unknown_origin_cannot_be_reviewed(written, phantom):
+    other = written.viewer.add_labels(phantom.ball.astype(np.uint8), name="other")
+    written.review.mask_box.choose(other)
+    assert "was not predicted here" in written.review.panel.reason.text()
+    assert not written.review.panel.button.isEnabled()
+
+
+def test_corrections_are_seen_and_undo_is_too(written):
+    correct(written, 2)
+    written.until(lambda: states(written)[2] is SliceState.CORRECTED)
+    assert written.review.panel.button.isEnabled()
+    written.mask.undo()
+    written.until(lambda: states(written)[2] is SliceState.PREDICTED)
+
+
+def test_keys_mark_slices_and_go_on(written):
+    viewer = written.viewer
+    viewer.dims.set_point(0, 0)
+    press(viewer, "R")
+    written.until(lambda: states(written)[0] is SliceState.REVIEWED)
+    assert written.review.right_button.isChecked()
+    press(viewer, "N")
+    assert viewer.dims.current_step[0] == 3, "the slice furthest from 0, which is right, and 1, which is painted"
+    press(viewer, "Shift-R")
+    written.until(lambda: set(states(written)) == {SliceState.REVIEWED})
+    press(viewer, "Shift-R")
+    written.until(lambda: SliceState.REVIEWED not in states(written))
+
+
+def test_keys_go_with_the_dock(written):
+    viewer = written.viewer
+    keys = {coerce_keybinding(key) for key in ("R", "N", "Shift-R")}
+    assert keys <= set(viewer.keymap)
+    written.close("Review")
+    assert not keys & set(viewer.keymap)
+
+
+def test_learning_again_keeps_what_a_person_said(predicted):
+    review, mask = predicted.review, predicted.mask
+    learn_for(predicted, 1)
+    correct(predicted, 2)
+    review._look_at(3)
+    review.mark_slice()
+    predicted.until(lambda: states(predicted)[2:] == (SliceState.CORRECTED, SliceState.REVIEWED))
+    before, models = mask.data.copy(), predicted.workspace.session.models
+    corrected = review_of(mask).corrected(2, before[2])
+    ending = predicted.ended(predicted.workspace.learning_again, lambda: predicted.press(review))
+    assert "New result" in ending.text
+    assert "you found right: Dice" in ending.text
+    np.testing.assert_array_equal(mask.data, before)
+    after = review.mask_box.layer
+    assert after is not mask
+    assert after.visible
+    assert not mask.visible
+    np.testing.assert_array_equal(after.data[3], before[3])
+    np.testing.assert_array_equal(after.data[2][corrected], before[2][corrected])
+    assert review_of(after).reviewed == {3}
+    assert len(predicted.workspace.session.models) == len(models) + 1
+    review.back_button.click()
+    assert mask.visible
+    assert not after.visible
+    assert after in predicted.viewer.layers
+    assert predicted.workspace.session.state.model == models[0]
+
+
+def test_cancelling_leaves_everything_as_it_was(predicted):
+    review = predicted.review
+    learn_for(predicted, 3600)
+    correct(predicted, 2)
+    predicted.until(lambda: review.panel.button.isEnabled())
+    before, layers = predicted.mask.data.copy(), set(predicted.viewer.layers) - {predicted.mask}
+    review.panel.button.click()
+    predicted.until(lambda: predicted.workspace.training.epochs)
+    ending = predicted.ended(predicted.workspace.learning_again, review.panel.cancel_button.click)
+    assert ending.text == "Cancelled."
+    np.testing.assert_array_equal(predicted.mask.data, before)
+    assert {layer.name for layer in layers} <= {layer.name for layer in predicted.viewer.layers} | {"U-Net preview"}
+    assert review.panel.button.isEnabled()
+
+
+def test_models_are_compared_in_words():
+    assert comparison({1: 0.5, 2: 0.9}, {1: 0.7, 2: 0.8}) == (
+        "On the 2 slices you found right: Dice 0.700 before, 0.750 now; better on 1, worse on 1 (2)."
+    )
+    assert "cannot be compared" in comparison({}, {})
+
+
+def test_a_click_on_the_strip_chooses_the_slice_under_it(qtbot):
+    strip = SliceStrip()
+    qtbot.addWidget(strip)
+    strip.resize(200, 22)
+    strip.show_states([SliceState.PREDICTED] * 10)
+    with qtbot.waitSignal(strip.chosen) as waiting:
+        qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(75, 10))
+    assert waiting.args == [3]
