@@ -68,7 +68,7 @@ FORMATS = (
     Format((".png",), "picture"),
     Format((".jpg", ".jpeg"), "picture", masks=False),
     Format((".npy",), "numpy_file"),
-    Format((".dcm",), "dicom", writes=True, geometry=True, writer="dicom_seg_write", names_patient=True, several=True),
+    Format((".dcm",), "dicom", writes=True, geometry=True, writer="dicom.seg_writer", names_patient=True, several=True),
 )
 
 READ_SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)

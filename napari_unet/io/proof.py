@@ -150,7 +150,7 @@ def _of_dicom_seg(path: Path, meant: Mask) -> Opinion:
     """Read frame by frame with pydicom, each to the slice where it says it lies."""
     import pydicom
 
-    from napari_unet.io.dicom_seg_write import label_of
+    from napari_unet.io.dicom.segmentation import label_of
 
     assert meant.geometry is not None
     file = pydicom.dcmread(path)
@@ -175,6 +175,6 @@ SECOND_OPINIONS: dict[str, Callable[[Path, Mask], Opinion]] = {
     "seg_nrrd": _of_itk,
     "tiff": _of_tiff,
     "ome_tiff": _of_tiff,
-    "dicom_seg_write": _of_dicom_seg,
+    "dicom.seg_writer": _of_dicom_seg,
 }
 """By the module that wrote the file."""

@@ -13,7 +13,7 @@ from napari_unet import __version__
 from napari_unet.annotation import ClassInfo, new_class
 from napari_unet.errors import BadInput, MissingDependency
 from napari_unet.io import Mask, read_scan, write_mask
-from napari_unet.io.segment_codes import codes_for
+from napari_unet.io.dicom.segment_codes import codes_for
 
 CLASSES = (
     ClassInfo(label=2, name="liver", colour=(0.9, 0.4, 0.2)),
@@ -132,10 +132,10 @@ def test_a_frame_in_the_wrong_slice_is_noticed(series, tmp_path, monkeypatch):
     labels = labelled(scan)
     path = write_mask(tmp_path / "seg.dcm", Mask.on(scan, labels, CLASSES))
     before = path.read_bytes()
-    from napari_unet.io import dicom_seg_write
+    from napari_unet.io.dicom import seg_writer
 
-    write = dicom_seg_write.write
-    monkeypatch.setattr(dicom_seg_write, "write", lambda file, mask: write(file, replace(mask, labels=labels[::-1])))
+    write = seg_writer.write
+    monkeypatch.setattr(seg_writer, "write", lambda file, mask: write(file, replace(mask, labels=labels[::-1])))
     with pytest.raises(BadInput, match="did not read back"):
         write_mask(path, Mask.on(scan, labels, CLASSES))
     assert path.read_bytes() == before

@@ -19,9 +19,10 @@ import napari_unet
 from napari_unet.annotation import BACKGROUND, ClassInfo
 from napari_unet.errors import BadInput, MissingDependency
 from napari_unet.io.contents import PAINTED_BACKGROUND, Contents, volumes
+from napari_unet.io.dicom.segment_codes import codes_for
+from napari_unet.io.dicom.segmentation import label_of
 from napari_unet.io.mask import Mask
 from napari_unet.io.regrid import resample
-from napari_unet.io.segment_codes import codes_for
 from napari_unet.scan import Geometry, Scan
 
 COPIED = (
@@ -43,8 +44,6 @@ LONGEST_NAME = 64
 """Of a segment, in characters."""
 LARGEST_NUMBER = 2**31 - 1
 """The largest number of a series."""
-LABEL = re.compile(r"label (\d+)")
-"""How the description of a segment says which number its class has here."""
 
 
 def write(path: Path, mask: Mask) -> None:
@@ -211,12 +210,6 @@ def _description(hd: Any, number: int, info: ClassInfo) -> Any:
         description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [side]
     description.SegmentDescription = f"label {info.label}"
     return description
-
-
-def label_of(description: Any) -> int:
-    """Give the number that the class of a segment has here; 0 when another program wrote it."""
-    found = LABEL.fullmatch(str(description.get("SegmentDescription", "")))
-    return int(found[1]) if found and int(found[1]) <= BACKGROUND else 0
 
 
 def read_back(path: Path, meant: Mask) -> Contents:
