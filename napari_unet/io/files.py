@@ -216,6 +216,8 @@ def _read(file: Path, reader: Callable[[], Contents]) -> Contents:
         raise BadInput(f"cannot read {file}: {error.strerror}.") from error
     if file.is_dir():
         raise BadInput(f"{file} is a folder: choose a file in it.")
+    if not file.is_file():  # to open a pipe or a device is to wait for it
+        raise BadInput(f"{file} is not a file: choose a file.")
     if empty:
         raise BadInput(f"{file} is empty: get it again from where it came from.")
     return _guarded(file, reader)
@@ -239,6 +241,8 @@ def _guarded(file: Path, reader: Callable[[], Contents]) -> Contents:
 def is_dicom(file: Path) -> bool:
     """Look for the four letters every DICOM file has after its preamble; such files often have no suffix."""
     try:
+        if not file.is_file():
+            return False
         with file.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError:

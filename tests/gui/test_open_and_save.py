@@ -101,6 +101,7 @@ def test_the_manifest_names_every_format_and_nothing_that_is_not_there():
     manifest = PluginManifest.from_file(f"{napari_unet.__path__[0]}/napari.yaml")
     assert manifest.name == "napari-unet-paint"
     (reader,), (writer,) = manifest.contributions.readers, manifest.contributions.writers
-    assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in READ_SUFFIXES}
+    dicom = {"*.dicom", "*.ima", "*[!p][0-9]"}
+    assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in READ_SUFFIXES} | dicom
     assert reader.accepts_directories
     assert set(writer.filename_extensions) == set(WRITE_SUFFIXES)
