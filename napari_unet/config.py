@@ -304,7 +304,7 @@ class TrainConfig(ComputeConfig):
     """Share of the paint that is held out to measure with; 0 holds nothing out."""
     augment: AugmentConfig = AugmentConfig()
     """How patches are varied."""
-    hold: float = parameter(100.0, at_least=0, at_most=1000, step=10)
+    hold: float = parameter(150.0, at_least=0, at_most=1000, step=10)
     """How strongly a model that goes on without its old paint stays as it was: more forgets less and learns less."""
     seed: int = parameter(0, at_least=0, at_most=2**31 - 1, step=1)
     """Start of the random numbers: the same seed, steps and machine give the same model."""

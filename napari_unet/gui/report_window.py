@@ -1,6 +1,7 @@
 """How good a model is on the paint that was held out, and from which probability its classes are taken."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 
 from PIL.Image import Image
@@ -159,11 +160,15 @@ class ThresholdPage(QWidget):
         self._picture.setPixmap(pixmap(draw_precision_recall(self._evidence, {self._label: point})))
         best = self._evidence.best(self._label)
         used = self._thresholds.get(self._label)
+        found = (
+            "nothing is found"
+            if isnan(point.precision)
+            else f"{point.precision:.0%} of what is found is right (precision), {point.recall:.0%} of what is there is "
+            f"found (recall), Dice {point.dice:.2f}"
+        )
         self.words.setText(
-            f"From a probability of {point.threshold:.2f}: {point.precision:.0%} of what is found is right "
-            f"(precision), {point.recall:.0%} of what is there is found (recall), Dice {point.dice:.2f}. The best "
-            f"Dice, {best.dice:.2f}, is at {best.threshold:.2f}. For this class the model uses "
-            f"{f'{used:.2f}' if used else 'no threshold'}."
+            f"From a probability of {point.threshold:.2f}: {found}. The best Dice, {best.dice:.2f}, is at "
+            f"{best.threshold:.2f}. For this class the model uses {f'{used:.2f}' if used else 'no threshold'}."
         )
         self.drop.setEnabled(used is not None)
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Labels
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.annotation import ClassInfo, PaintSummary, classes_for
 from napari_unet.config import PRESETS, TrainConfig, Unpainted
@@ -20,6 +20,7 @@ from napari_unet.gui.forms import ConfigForm
 from napari_unet.gui.job_panel import JobPanel
 from napari_unet.gui.layers import classes_of, mask_shape_of, scan_of, show_classes, with_colour
 from napari_unet.gui.paint import PaintCounter, choose_background, new_paint_layer
+from napari_unet.gui.patches_window import PatchesWindow
 from napari_unet.gui.plot import LearningPlot
 from napari_unet.gui.predicting import Wish
 from napari_unet.gui.report_window import ReportWindow
@@ -34,6 +35,8 @@ UNPAINTED_WORDS = {
     Unpainted.BACKGROUND: "background everywhere",
 }
 TIMES = {15: "15 s", 30: "30 s", 60: "1 min", 120: "2 min", 300: "5 min", 900: "15 min", 3600: "1 h", 14400: "4 h"}
+
+PATCHES_TIP = "Patches of the scan, varied as below, with the paint over them"
 
 
 class TrainDock(Dock):
@@ -66,6 +69,7 @@ class TrainDock(Dock):
             self.time.addItem(words, seconds)
         self.begin = BeginningChooser(self.session)
         self.form = ConfigForm(TrainConfig(), exclude={"unpainted", "time_limit"})
+        self.patches_button = QPushButton("What the network sees…")
         self.counter = PaintCounter(self.workspace.background, self)
         self.panel = JobPanel(self.workspace.training, "Train", can_stop=True)
         self.plot = LearningPlot()
@@ -95,7 +99,12 @@ class TrainDock(Dock):
             how_long.addWidget(QLabel(words))
             how_long.addWidget(box)
         self.column.addLayout(how_long)
-        self.column.addWidget(Folded("Advanced", self.form))
+        advanced = QWidget()
+        folded = QVBoxLayout(advanced)
+        folded.setContentsMargins(0, 0, 0, 0)
+        folded.addWidget(self.patches_button)
+        folded.addWidget(self.form)
+        self.column.addWidget(Folded("Advanced", advanced))
         self.column.addWidget(self.panel)
         after = QHBoxLayout(self.after)
         after.setContentsMargins(0, 0, 0, 0)
@@ -126,6 +135,7 @@ class TrainDock(Dock):
         self.predict_button.clicked.connect(self._predict)
         self.save_button.clicked.connect(self._ask_where_to_save)
         self.report_button.clicked.connect(self.show_report)
+        self.patches_button.clicked.connect(self.show_patches)
         self.session.changed.connect(self._show_state)
         training = self.workspace.training
         training.began.connect(self._began)
@@ -171,6 +181,17 @@ class TrainDock(Dock):
             return
         try:
             load_model(model.path).save(path if path.endswith(SUFFIX) else path + SUFFIX)
+        except UnetError as error:
+            self.panel.show_problem(str(error))
+
+    def show_patches(self) -> None:
+        """Show what a network sees while it learns."""
+        paint = self.paint.layer
+        if paint is None:
+            return
+        try:
+            preview, classes = self.workspace.patches, self.classes.classes
+            PatchesWindow(preview, self.scan.layers, paint, self.config, classes, self).show()
         except UnetError as error:
             self.panel.show_problem(str(error))
 
@@ -304,6 +325,8 @@ class TrainDock(Dock):
         summary = state.paint_summary
         painted = summary is not None and bool(summary.labels)
         self.sentence.setVisible(painted)
+        self.patches_button.setEnabled(painted)
+        self.patches_button.setToolTip(PATCHES_TIP if painted else "Paint a class on this scan first")
         warnings: tuple[str, ...] = ()
         if summary is not None and painted:
             self.sentence.setText(summary.sentence(state.unpainted))

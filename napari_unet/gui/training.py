@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from napari.components import ViewerModel
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slices
 from napari_unet.config import TrainConfig
 from napari_unet.events import EpochDone, Event, Preview, Stop
-from napari_unet.gui.activity import Ending, How, ScanActivity
+from napari_unet.gui.activity import Ending, How, ScanActivity, Shared
 from napari_unet.gui.beginnings import Beginning, new_state
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import scan_of, voxels_of
@@ -31,6 +31,13 @@ PREVIEW_NAME = "U-Net preview"
 Lesson: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 PaintedLayers: TypeAlias = "tuple[tuple[weakref.ref[Image], ...], weakref.ref[Labels]]"
 """The image layers of a scan, and its paint layer, while they are there."""
+
+
+class Lend(Protocol):
+    """Notes an array that is removed when the job is over."""
+
+    def __call__(self, shared: Shared) -> Shared:
+        """Note it, and give it."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,8 @@ class Training(ScanActivity):
         model_path = str(self._exchange.path(SUFFIX))
 
         def make_request() -> TrainRequest:
-            scan, paint_of_it, labels = self._share(painted)
-            before = [self._share(one) for one in again]
+            scan, paint_of_it, labels = share(painted, self._exchange, self._lend)
+            before = [share(one, self._exchange, self._lend) for one in again]
             self._shared_preview = self._lend(self._exchange.empty(paint_of_it.shape, np.uint8))
             return TrainRequest(
                 scans=(scan,),
@@ -135,15 +142,6 @@ class Training(ScanActivity):
 
         self._begin(make_request)
         self._learning_from = (*self._sources_of(beginning), (tuple(map(weakref.ref, images)), weakref.ref(paint)))
-
-    def _share(self, painted: Painted) -> tuple[SharedScan, SharedArray, set[int]]:
-        """Copy a scan and its paint for the other process; give also the labels that are painted."""
-        scan = stack_channels(painted.scans)
-        folded = as_paint(np.asarray(scan.fold(painted.voxels)), f'"{painted.name}"')
-        if painted.lesson is not None:
-            folded = painted.lesson(folded)
-        shared = self._lend(self._exchange.put_scan(scan)), self._lend(self._exchange.put(folded))
-        return *shared, _labels_in(folded)
 
     def _sources_of(self, beginning: Beginning) -> "tuple[PaintedLayers, ...]":
         """Give the layers that the model learned from which goes on."""
@@ -208,6 +206,15 @@ class Training(ScanActivity):
         self._shared_preview = None
         if ending.how is not How.DONE:
             self.remove_preview()
+
+
+def share(painted: Painted, exchange: Exchange, lend: Lend) -> tuple[SharedScan, SharedArray, set[int]]:
+    """Copy a scan and its paint for the other process, noting with ``lend``; give also the labels that are painted."""
+    scan = stack_channels(painted.scans)
+    folded = as_paint(np.asarray(scan.fold(painted.voxels)), f'"{painted.name}"')
+    if painted.lesson is not None:
+        folded = painted.lesson(folded)
+    return lend(exchange.put_scan(scan)), lend(exchange.put(folded)), _labels_in(folded)
 
 
 def _labels_in(paint: NDArray[np.uint8]) -> set[int]:

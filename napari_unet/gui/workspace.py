@@ -16,6 +16,7 @@ from napari_unet.gui.filling import Filling
 from napari_unet.gui.jobs import JobRunner
 from napari_unet.gui.layers import mask_shape_of, read_units, warm_up_colours
 from napari_unet.gui.learning_again import LearningAgain
+from napari_unet.gui.patches import PatchPreview
 from napari_unet.gui.predicting import Prediction, Wish
 from napari_unet.gui.refining import Refinement, RefinePreview
 from napari_unet.gui.suggesting import Suggesting
@@ -48,6 +49,7 @@ class Workspace:
         self.engine = JobRunner(self.background, ENGINES)
         self.refinery = JobRunner(self.background, REFINEMENT)
         self.training = Training(self._viewer, self.session, self.exchange, self.engine)
+        self.patches = PatchPreview(self._viewer, self.session, self.exchange, JobRunner(self.background, ()))
         self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
         self.learning_again = LearningAgain(self._viewer, self.session, self.training, self.prediction, self.background)
         self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery, self.background)
@@ -144,10 +146,12 @@ class Workspace:
                 activity.abandon()
             self.engine.close()
             self.refinery.close()
+            self.patches.end()
 
     def close(self) -> None:
         """End everything and remove the shared files: the viewer is gone."""
         self._closed = True
+        self.patches.end()
         self.engine.close()
         self.refinery.close()
         self.background.close()

@@ -162,6 +162,22 @@ def draw_patches(
     return picture
 
 
+def draw_grid(
+    images: NDArray[np.float32], labels: NDArray[np.uint8], classes: Sequence[ClassInfo], columns: int = 4
+) -> Image.Image:
+    """Draw patches side by side, (N, Y, X), with labels over them."""
+    cells = [Image.fromarray(coloured(image, over, classes)) for image, over in zip(images, labels, strict=True)]
+    width, height = cells[0].size
+    scale = PATCH / max(width, height)
+    width, height = round(scale * width), round(scale * height)
+    picture = Image.new("RGB", (columns * (width + GAP) - GAP, -(-len(cells) // columns) * (height + GAP) - GAP), PAPER)
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        resized = cell.resize((width, height), Image.Resampling.BICUBIC)
+        picture.paste(resized, (column * (width + GAP), row * (height + GAP)))
+    return picture
+
+
 def coloured(image: NDArray[np.float32], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
     """Lay the colours of (Y, X) labels over a (Y, X) image: (Y, X, RGB) uint8; painted background is darkened."""
     low, high = np.percentile(image, (1, 99))

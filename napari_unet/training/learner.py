@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from napari_unet.annotation import ClassInfo
 from napari_unet.config import Schedule, TrainConfig
@@ -86,9 +85,8 @@ class Learner:
         if weights is not None:
             load_weights(self.network, weights)
         channels_last(self.network.to(compute.device))
-        self.held: list[Tensor] = []
-        if weights is not None and config.hold:
-            self._hold()
+        held = weights is not None and config.hold > 0
+        self.held: list[Tensor] = [p for name, p in self.network.named_parameters() if held and HEAD not in name]
         self.origin = [parameter.detach().clone() for parameter in self.held]
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.steps = 0
@@ -106,13 +104,6 @@ class Learner:
             Sampler(material.held_out, classes, np.random.default_rng(config.seed)) if material.held_out else None
         )
         self.measured = self._measured()
-
-    def _hold(self) -> None:
-        """Hold the weights near where they are, but for the heads, and the statistics of batches where they are."""
-        self.held += [p for name, p in self.network.named_parameters() if not name.startswith(HEAD)]
-        for module in self.network.modules():
-            if isinstance(module, BatchNorm):
-                module.eval()
 
     def state(self) -> dict[str, Any]:
         """Give all that another learner of the same material needs to go on exactly as this one would."""

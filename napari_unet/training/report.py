@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from napari_unet.annotation import ClassInfo
@@ -17,6 +18,9 @@ from napari_unet.training.evidence import Evidence, Point
 
 TRAINING, VALIDATION, MEAN = (86, 180, 233), (230, 159, 0), (40, 40, 40)
 PATCHES = 6
+"""Patches in the picture of them."""
+DARK = 0.55
+"""Brightness of a line at most, 0 to 1."""
 
 
 def write_report(
@@ -142,7 +146,8 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
 
 def colour_of(info: ClassInfo) -> Colour:
     """Give the colour of a class, dark enough to be read on white."""
-    red, green, blue = (round(215 * part) for part in info.colour)
+    bright = float(np.dot(info.colour, (0.3, 0.6, 0.1)))
+    red, green, blue = (round(255 * part * min(1.0, DARK / max(bright, 1e-6))) for part in info.colour)
     return red, green, blue
 
 

@@ -23,6 +23,8 @@ HEAD = "head"
 """How the names of the weights begin that have a row for each class."""
 SLOWER = 0.25
 """A model whose classes stay goes on with this share of the learning rate: it should not be thrown off."""
+LOOSER = 0.05
+"""A model that is to tell a new class is held by this share: it needs features that it did not need before."""
 ALIKE = 1.5
 """Intensities whose range is larger or smaller by more than this factor come from another kind of scan."""
 
@@ -67,8 +69,9 @@ def check_start(start: Start, scans: Sequence[Scan]) -> None:
 def continued(config: TrainConfig, start: Start, labels: Sequence[int]) -> TrainConfig:
     """Give the config of a training that goes on: slower unless there are new ``labels``, and held only if need be."""
     before = start.model.description
-    rate = config.learning_rate * (SLOWER if set(labels) == set(before.labels) else 1)
-    hold = 0.0 if start.scans else config.hold
+    grows = set(labels) != set(before.labels)
+    rate = config.learning_rate * (1 if grows else SLOWER)
+    hold = 0.0 if start.scans else config.hold * (LOOSER if grows else 1)
     return config.model_copy(update={"network": before.network, "learning_rate": rate, "hold": hold})
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_unet.config import PRESETS
-from napari_unet.gui import beginnings
+from napari_unet.gui import beginnings, training
 from napari_unet.gui.activity import How
 from napari_unet.gui.beginnings import KEPT, OPEN, Beginning, new_state
 
@@ -38,8 +38,8 @@ def test_a_model_goes_on_and_is_shown_again_what_it_learned_from(window, phantom
     dock.paint.choose(viewer.layers["second paint"])
     choose(dock, "Go on: first model")
     asked = []
-    really = window.workspace.training._share
-    monkeypatch.setattr(window.workspace.training, "_share", lambda p: asked.append(p.name) or really(p))
+    really = training.share
+    monkeypatch.setattr(training, "share", lambda p, *other: asked.append(p.name) or really(p, *other))
     assert window.ended(window.workspace.training, lambda: window.press(dock)).how is How.DONE
     assert asked == ["second paint", "first paint"]
     newest, oldest = window.workspace.session.models
