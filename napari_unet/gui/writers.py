@@ -1,4 +1,4 @@
-"""Saving a Labels layer as a mask: File > Save Selected Layers, or ``layer.save``."""
+"""Saving a Labels layer: File > Save Selected Layers, or ``layer.save``; as a mask, or as what is made of it."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,14 @@ from napari.utils.notifications import show_info
 
 from napari_unet.errors import BadInput
 from napari_unet.gui.masks import mask_of
-from napari_unet.io import WRITE_SUFFIXES, write_mask
-from napari_unet.io.formats import patient_notice, suffix_of
+from napari_unet.io import EXPORT_SUFFIXES, WRITE_SUFFIXES, Mask, export
+from napari_unet.io.formats import patient_notice
+from napari_unet.io.surface import SUFFIXES as SURFACE_SUFFIXES
+from napari_unet.io.surface import surface_files
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Save a Labels layer with its place, class names and colours.
+    """Save a Labels layer with its place, class names and colours, or its surfaces, volumes, or list of classes.
 
     Parameters
     ----------
@@ -24,20 +26,30 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        The file that was written.
+        The files that were written.
 
     Raises
     ------
     BadInput
         It cannot be written, or a file would be replaced that nobody was asked about.
+    MissingDependency
+        The format needs a library that is not installed.
     """
-    target = Path(path)
-    if suffix_of(target) is None:
+    target, typed = Path(path), Path(path)
+    if not target.name.lower().endswith(EXPORT_SUFFIXES):
         target = target.with_name(target.name + WRITE_SUFFIXES[0])
-        if target.exists():
+    mask = mask_of(data, attributes)
+    for file in _files(target, mask):
+        if file != typed and file.exists():
             # The dialog asked about the name as it was typed.
-            raise BadInput(f"{target} exists already: type its whole name to replace it, or choose another name.")
-    written = write_mask(target, mask_of(data, attributes))
-    if said := patient_notice(written):
+            raise BadInput(f"{file} exists already: type its whole name to replace it, or choose another name.")
+    written = export(target, mask)
+    if target.name.lower().endswith(WRITE_SUFFIXES) and (said := patient_notice(target)):
         show_info(said)
-    return [str(written)]
+    return [str(file) for file in written]
+
+
+def _files(target: Path, mask: Mask) -> list[Path]:
+    if target.name.lower().endswith(SURFACE_SUFFIXES):
+        return list(surface_files(target, [info for info in mask.classes if (mask.labels == info.label).any()]))
+    return [target]

@@ -11,7 +11,7 @@ from napari_unet.errors import BadInput
 from napari_unet.gui.readers import get_reader
 from napari_unet.gui.samples import chest
 from napari_unet.gui.writers import write_labels
-from napari_unet.io import READ_SUFFIXES, WRITE_SUFFIXES, Mask, read_mask, write_mask
+from napari_unet.io import EXPORT_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Mask, read_mask, write_mask
 from napari_unet.scan import Geometry
 
 AFFINE = np.array([[0.0, 0.7, 0, 5], [-0.6, 0, 0, 6], [0, 0, 3, -7], [0, 0, 0, 1]])
@@ -90,6 +90,19 @@ def test_a_suffix_is_added_but_never_over_a_file_nobody_was_asked_about(tmp_path
     assert read_mask(tmp_path / "mask.v2.nii.gz").labels.max() == 2
 
 
+def test_surfaces_are_named_by_class_and_replace_nothing_unasked(tmp_path, mask):
+    mask.labels[0, 0, 0] = 9
+    (layer,) = opened(write_mask(tmp_path / "mask.nii.gz", mask))
+    data, attributes, _ = layer.as_layer_data_tuple()
+    written = write_labels(str(tmp_path / "a.stl"), data, attributes)
+    assert written == [str(tmp_path / "a-1-Leber_é.stl"), str(tmp_path / "a-9-not_painted_yet.stl")]
+    with pytest.raises(BadInput, match="exists already"):
+        write_labels(str(tmp_path / "a.stl"), data, attributes)
+    for suffix in (".obj", ".csv", ".txt"):
+        assert write_labels(str(tmp_path / f"a{suffix}"), data, attributes) == [str(tmp_path / f"a{suffix}")]
+        write_labels(str(tmp_path / f"a{suffix}"), data, attributes)
+
+
 def test_what_is_not_ours_is_left_to_others(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "missing.docx"):
@@ -100,8 +113,9 @@ def test_what_is_not_ours_is_left_to_others(tmp_path):
 def test_the_manifest_names_every_format_and_nothing_that_is_not_there():
     manifest = PluginManifest.from_file(f"{napari_unet.__path__[0]}/napari.yaml")
     assert manifest.name == "napari-unet-paint"
-    (reader,), (writer,) = manifest.contributions.readers, manifest.contributions.writers
+    (reader,), (writer, exporter) = manifest.contributions.readers, manifest.contributions.writers
     dicom = {"*.dicom", "*.ima", "*[!p][0-9]"}
     assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in READ_SUFFIXES} | dicom
     assert reader.accepts_directories
     assert set(writer.filename_extensions) == set(WRITE_SUFFIXES)
+    assert {*writer.filename_extensions, *exporter.filename_extensions} == set(EXPORT_SUFFIXES)
