@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from napari_unet.errors import BadInput
 
 Unit = Literal["mm", "pixel"]
+SAME_PLACE = 0.01
+"""Voxels that lie further apart than this share of a voxel do not belong together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,12 @@ class Geometry:
     def close_to(self, other: "Geometry", tolerance: float = 1e-3) -> bool:
         """Whether both put every voxel at the same place, to ``tolerance`` mm (compared as matrices)."""
         return bool(np.allclose(self.affine, other.affine, rtol=0, atol=tolerance))
+
+    def farthest_corner(self, other: "Geometry", grid: tuple[int, int, int]) -> float:
+        """Distance in mm between the two places of the corner voxel of a (Z, Y, X) grid where they differ most."""
+        corners = np.array([(x, y, z, 1) for z in (0, grid[0] - 1) for y in (0, grid[1] - 1) for x in (0, grid[2] - 1)])
+        between = corners @ (self.affine - other.affine).T
+        return float(np.linalg.norm(between[:, :3], axis=1).max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,11 +275,19 @@ def check_same_grid(scans: Sequence[Scan]) -> None:
                 f'"{other.name}" is {other.mask_shape} but "{first.name}" is {first.mask_shape}: '
                 "channels of one scan have the same shape."
             )
-        apart = not np.allclose(other.spacing, first.spacing, rtol=1e-3)
+        differs = ""
+        if not np.allclose(other.spacing, first.spacing, rtol=1e-3):
+            one, two = (" x ".join(f"{step:.4g}" for step in scan.spacing) for scan in (other, first))
+            differs = f"its spacing is {one}, not {two}"
         if first.geometry is not None and other.geometry is not None:
-            apart |= not first.geometry.close_to(other.geometry, 1e-2)
-        if apart:
-            raise BadInput(f'"{other.name}" does not lie where "{first.name}" lies: resample one onto the other first.')
+            apart = first.geometry.farthest_corner(other.geometry, (first.depth, *first.grid[1:]))
+            if apart > SAME_PLACE * min(first.spacing):
+                differs = f"{differs} and " if differs else ""
+                differs += f"it lies up to {apart:.2f} mm away"
+        if differs:
+            raise BadInput(
+                f'"{other.name}" does not lie where "{first.name}" lies: {differs}. Resample one onto the other first.'
+            )
 
 
 def stacked_names(scans: Sequence[Scan]) -> tuple[str, ...]:

@@ -178,8 +178,11 @@ def test_one_scan_alone_stays_as_it_is():
     ("other", "text"),
     [
         (one(1, "b", shape=(2, 3, 5)), r'"b" is \(2, 3, 5\) but "a" is \(2, 3, 4\)'),
-        (one(1, "b", spacing=(1, 1, 2)), '"b" does not lie where "a" lies: resample'),
-        (one(1, "b", geometry=Geometry.from_spacing((1, 1, 1), (0, 0, 0.5))), '"b" does not lie where "a" lies'),
+        (
+            one(1, "b", spacing=(1, 1, 2)),
+            '"b" does not lie where "a" lies: its spacing is 1 x 1 x 2, not 1 x 1 x 1. Resample',
+        ),
+        (one(1, "b", geometry=Geometry.from_spacing((1, 1, 1), (0, 0, 0.5))), "it lies up to 0.50 mm away"),
     ],
 )
 def test_scans_that_do_not_lie_together_are_refused(other, text):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.cli.output import print_json
-from napari_unet.io import read_scan
+from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options
 from napari_unet.model_file import SUFFIX, read_description
 
 
@@ -14,14 +14,15 @@ def add_to(commands: Any) -> None:
     parser: ArgumentParser = commands.add_parser(
         "info", help="say what a scan or model is", description="Say what a scan or a model is."
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a scan (a file or a folder of DICOM files) or a model")
+    parser.add_argument("file", type=Path, metavar="FILE", help=f"a model, or a scan: {SCAN_HELP}")
+    add_reading_options(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: Namespace) -> None:
     """Read and print."""
-    facts = about_model(args.file) if args.file.suffix.lower() == SUFFIX else about_scan(args.file)
+    facts = about_model(args.file) if args.file.suffix.lower() == SUFFIX else about_scan(args.file, Reading.of(args))
     if args.json:
         print_json(facts)
         return
@@ -35,9 +36,9 @@ def about_model(file: Path) -> dict[str, Any]:
     return {"kind": "model", "summary": description.sentence(), **description.model_dump(mode="json")}
 
 
-def about_scan(file: Path) -> dict[str, Any]:
+def about_scan(file: Path, reading: Reading) -> dict[str, Any]:
     """Describe a scan as JSON values."""
-    scan = read_scan(file)
+    scan = reading.scan(file)
     return {
         "kind": "scan",
         "name": scan.name,

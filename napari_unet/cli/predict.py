@@ -13,11 +13,12 @@ import numpy as np
 from napari_unet.cli.files import check_output, make_folder, save_mask, stem_of
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import notice, print_json
+from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options, files_of
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import PredictConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits, read_scan
+from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits
 from napari_unet.model_file import Model, load_model
 
 COMMON = ("device", "threads")
@@ -31,9 +32,8 @@ def add_to(commands: Any) -> None:
         description="Predict the mask of a scan with a model; of several scans into a folder.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL.unet", help="the model")
-    parser.add_argument(
-        "scans", nargs="+", type=Path, metavar="SCAN", help="a scan: a file, or a folder of DICOM files"
-    )
+    parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=f"a scan: {SCAN_HELP}")
+    add_reading_options(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MASK",
         help="the mask to write; of several scans the folder to write masks to, made when missing",
@@ -100,7 +100,7 @@ def run(args: Namespace) -> None:
     failures = 0
     for scan_file, mask_file in zip(args.scans, masks, strict=True):
         try:
-            done.append(predict_one(models, scan_file, mask_file, config, wish))
+            done.append(predict_one(models, scan_file, mask_file, config, wish, Reading.of(args)))
         except UnetError as error:
             if len(masks) == 1:
                 raise
@@ -119,14 +119,14 @@ def run(args: Namespace) -> None:
 
 def outputs(args: Namespace) -> list[Path]:
     """Name the mask of each scan, and check that all can be written."""
-    inputs = [args.model, *args.with_model, *args.scans]
+    inputs = [args.model, *args.with_model, *(file for scan in args.scans for file in files_of(scan))]
     for path in filter(None, (args.probabilities, args.uncertainty)):
         check_output(path, (".npz",), inputs)
     if len(args.scans) == 1 and not args.output.is_dir():
         check_output(args.output, WRITE_SUFFIXES, inputs)
         return [args.output]
     make_folder(args.output)
-    masks = [args.output / f"{stem_of(scan)}{args.suffix}" for scan in args.scans]
+    masks = [args.output / f"{stem_of(files_of(scan)[0])}{args.suffix}" for scan in args.scans]
     for scan, mask in zip(args.scans, masks, strict=True):
         if masks.count(mask) > 1:
             raise BadInput(f"several scans would have the mask {mask}: predict {scan} by itself.")
@@ -180,7 +180,12 @@ class Predicted:
 
 
 def predict_one(
-    models: Sequence[Model], scan_file: Path, mask_file: Path, config: PredictConfig, wish: Wish = Wish()
+    models: Sequence[Model],
+    scan_file: Path,
+    mask_file: Path,
+    config: PredictConfig,
+    wish: Wish = Wish(),
+    reading: Reading = Reading(),
 ) -> Predicted:
     """Predict a scan and write its mask, and what else is wished.
 
@@ -191,7 +196,7 @@ def predict_one(
     """
     from napari_unet.inference.prediction import predict_job  # imports torch
 
-    scan = read_scan(scan_file)
+    scan = reading.scan(scan_file)
     check_mask_fits(mask_file, scan)
     classes = models[0].description.classes
     probabilities = np.zeros((len(classes), *scan.grid), np.float16) if wish.probabilities else None

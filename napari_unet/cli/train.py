@@ -12,9 +12,10 @@ from napari_unet.annotation import ClassInfo, PaintSummary, classes_for, count_s
 from napari_unet.cli.files import check_output, make_folder
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import notice, print_json
+from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import PRESETS, TrainConfig
-from napari_unet.io import read_mask, read_scan
+from napari_unet.io import read_mask
 from napari_unet.model_file import SUFFIX, Model, load_model
 from napari_unet.scan import Scan
 from napari_unet.training import Start, train_to_file
@@ -34,8 +35,13 @@ def add_to(commands: Any) -> None:
         "1 to 254 are classes, 255 is painted as background.",
     )
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="SCAN PAINT", help="scans, each followed by the file of its paint"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="SCAN PAINT",
+        help=f"scans, each followed by the file of its paint; a scan is {SCAN_HELP}",
     )
+    add_reading_options(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.unet", help="the model to write")
     parser.add_argument(
         "--preset",
@@ -89,8 +95,8 @@ def run(args: Namespace) -> None:
     check_output(args.output, (SUFFIX,), [*args.files, *args.again, *([args.start] if args.start else [])])
     for folder in filter(None, (args.report, args.tensorboard)):
         make_folder(folder)
-    start = start_from(args.start, args.again)
-    scans, paints, classes = read_painted(args.files)
+    start = start_from(args.start, args.again, Reading.of(args))
+    scans, paints, classes = read_painted(args.files, Reading.of(args))
     for scan, paint in zip(scans, paints, strict=True):
         painted = PaintSummary.of(scan.grid, count_slices(paint))
         notice(f"{scan.name}: {painted.sentence(config.unpainted)}")
@@ -107,16 +113,16 @@ def run(args: Namespace) -> None:
         notice(f"the same command with --resume goes on where it was stopped ({unfinished}).")
 
 
-def start_from(model: Path | None, again: Sequence[Path]) -> Start | None:
+def start_from(model: Path | None, again: Sequence[Path], reading: Reading) -> Start | None:
     """Read the model to go on from, and scans and paints to show it again."""
     if model is None:
         return None
-    scans, paints, _ = read_painted(again)
+    scans, paints, _ = read_painted(again, reading)
     return Start(load_model(model), scans, paints)
 
 
 def read_painted(
-    files: Sequence[Path],
+    files: Sequence[Path], reading: Reading
 ) -> tuple[list[Scan], list[NDArray[np.uint8]], tuple[ClassInfo, ...]]:
     """Read scans and their paints.
 
@@ -124,6 +130,8 @@ def read_painted(
     ----------
     files
         A scan, its paint, and so on.
+    reading
+        How to read the scans.
 
     Returns
     -------
@@ -137,7 +145,7 @@ def read_painted(
     scans, paints = [], []
     named: dict[int, ClassInfo] = {}
     for scan_file, paint_file in zip(files[::2], files[1::2], strict=True):
-        scan, paint = read_scan(scan_file), read_mask(paint_file)
+        scan, paint = reading.scan(scan_file), read_mask(paint_file)
         scans.append(scan)
         paints.append(paint.folded_onto(scan, f"the paint {paint_file}"))
         named = {info.label: info for info in paint.classes} | named

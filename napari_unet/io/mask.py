@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, ClassInfo, classes_for
 from napari_unet.errors import BadInput
-from napari_unet.scan import Geometry, Scan, Unit
-
-SAME_PLACE = 0.01
-"""A mask and a scan whose voxels lie further apart than this share of a voxel do not belong together."""
+from napari_unet.scan import SAME_PLACE, Geometry, Scan, Unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +106,7 @@ class Mask:
             labels = labels.reshape(scan.mask_shape)
         folded: NDArray[np.uint8] = scan.fold(labels, what)
         if self.geometry is not None and scan.geometry is not None:
-            apart = _farthest_corner(self.geometry, scan.geometry, (scan.depth, *scan.grid[1:]))
+            apart = self.geometry.farthest_corner(scan.geometry, (scan.depth, *scan.grid[1:]))
             if apart > SAME_PLACE * min(scan.spacing):
                 raise BadInput(
                     f'{what} has the shape of "{scan.name}" but lies up to {apart:.2f} mm away from it, or is flipped: '
@@ -128,10 +125,3 @@ def named(labels: NDArray[np.uint8], known: Sequence[ClassInfo]) -> tuple[ClassI
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
-
-
-def _farthest_corner(one: Geometry, other: Geometry, grid: tuple[int, int, int]) -> float:
-    """Give the distance in mm between the two places of the corner voxel where they differ most."""
-    corners = np.array([(x, y, z, 1) for z in (0, grid[0] - 1) for y in (0, grid[1] - 1) for x in (0, grid[2] - 1)])
-    between = corners @ (one.affine - other.affine).T
-    return float(np.linalg.norm(between[:, :3], axis=1).max())
