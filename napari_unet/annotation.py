@@ -137,6 +137,14 @@ def _first(array: NDArray[Any], where: NDArray[np.bool_]) -> Any:
     return array[where].flat[0].item()
 
 
+def count_labels(planes: Iterable[NDArray[np.uint8]]) -> NDArray[np.int64]:
+    """Count the voxels of each label, (256,) int64, plane by plane: at once it would take eight bytes for each."""
+    counts = np.zeros(256, np.int64)
+    for plane in planes:
+        counts += np.bincount(np.ravel(plane), minlength=256)
+    return counts
+
+
 SliceCounts = Mapping[int, Mapping[int, int]]
 """For each painted slice (index along Z), how many voxels each label has; labels 1..255 with a count only."""
 

@@ -1,5 +1,7 @@
 """``napari-unet predict``: the mask of a scan, or of many."""
 
+import hashlib
+import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
@@ -9,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_unet.annotation import ClassInfo, count_labels
 from napari_unet.cli.files import check_output, make_folder, save_mask, stem_of
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import notice, print_json
@@ -18,8 +22,10 @@ from napari_unet.cli.running import run as run_job
 from napari_unet.config import PredictConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits
+from napari_unet.events import Job, Result, SlicesDone
+from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, is_zarr
 from napari_unet.model_file import Model, load_model
+from napari_unet.scan import Scan
 
 COMMON = ("device", "threads")
 
@@ -36,7 +42,8 @@ def add_to(commands: Any) -> None:
     add_reading_options(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MASK",
-        help="the mask to write; of several scans the folder to write masks to, made when missing",
+        help="the mask to write; of several scans the folder to write masks to, made when missing. NAME.zarr, or "
+        "IMAGE.zarr/labels/NAME, is OME-Zarr, which grows slice by slice: a prediction that was ended goes on there",
     )  # fmt: skip
     parser.add_argument(
         "--suffix", default=".nii.gz", help="how the names of masks in a folder end, which is their format [.nii.gz]"
@@ -122,6 +129,8 @@ def outputs(args: Namespace) -> list[Path]:
     inputs = [args.model, *args.with_model, *(file for scan in args.scans for file in files_of(scan))]
     for path in filter(None, (args.probabilities, args.uncertainty)):
         check_output(path, (".npz",), inputs)
+    if len(args.scans) == 1 and is_zarr(args.output):
+        return [args.output]
     if len(args.scans) == 1 and not args.output.is_dir():
         check_output(args.output, WRITE_SUFFIXES, inputs)
         return [args.output]
@@ -197,6 +206,8 @@ def predict_one(
     from napari_unet.inference.prediction import predict_job  # imports torch
 
     scan = reading.scan(scan_file)
+    if is_zarr(mask_file):
+        return predict_into_zarr(models, scan_file, scan, mask_file, config, wish)
     check_mask_fits(mask_file, scan)
     classes = models[0].description.classes
     probabilities = np.zeros((len(classes), *scan.grid), np.float16) if wish.probabilities else None
@@ -220,7 +231,7 @@ def predict_one(
     return Predicted(
         scan=scan_file,
         mask=mask_file,
-        volumes=volumes(mask),
+        volumes=volumes(count_labels(mask.labels), scan, ran.result.classes),
         unit="ml" if scan.unit == "mm" else "voxels",
         slices_done=len(ran.result.slices),
         slices=scan.grid[0] if wish.slices is None else len(wish.slices),
@@ -228,11 +239,56 @@ def predict_one(
     )
 
 
-def volumes(mask: Mask) -> dict[str, float]:
-    """Measure each class of a mask: ml, or voxels when its spacing is not known."""
-    counts = np.bincount(mask.labels.ravel(), minlength=256)
-    voxel = prod(mask.spacing) / 1000 if mask.unit == "mm" else 1
-    return {info.name: round(float(counts[info.label]) * voxel, 3) for info in mask.classes}
+def predict_into_zarr(
+    models: Sequence[Model], scan_file: Path, scan: Scan, mask_file: Path, config: PredictConfig, wish: Wish
+) -> Predicted:
+    """Predict a scan into labels that grow on the disk, or go on with them; neither need fit into memory.
+
+    Raises
+    ------
+    UnetError
+        As :func:`predict_one`; also when more than labels is wished for.
+    """
+    from napari_unet.inference.prediction import predict_job  # imports torch
+
+    if wish.probabilities or wish.uncertainty:
+        raise BadInput(f"{mask_file} takes labels only: leave --probabilities and --uncertainty away.")
+    how = [*(model.description.model_dump(mode="json") for model in models), config.model_dump(mode="json"), wish.part]
+    made_by = hashlib.sha256(json.dumps(how, default=str).encode()).hexdigest()
+    classes = models[0].description.foreground
+    labels = GrowingLabels(mask_file, scan, classes, made_by)
+    wanted = set(range(scan.grid[0])) if wish.slices is None else set(wish.slices)
+    job = predict_job(models, scan, config, out=labels.array, slices=sorted(wanted - labels.done), part=wish.part)
+    ran = run_job(noted(job, labels), f"predict {scan.name}")
+    return Predicted(
+        scan=scan_file,
+        mask=mask_file,
+        volumes=volumes(labels.counts(), scan, classes),
+        unit="ml" if scan.unit == "mm" else "voxels",
+        slices_done=len(labels.done & wanted),
+        slices=len(wanted),
+        stopped=ran.stopped,
+    )
+
+
+def noted(job: Job[Result], labels: GrowingLabels) -> Job[Result]:
+    """Run a job as it is, and note the slices that are done where the labels are."""
+    command = None
+    while True:
+        try:
+            event = job.send(command)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if isinstance(event, SlicesDone):
+            labels.note(event.slices)
+        command = yield event
+
+
+def volumes(counts: NDArray[np.int64], scan: Scan, classes: Sequence[ClassInfo]) -> dict[str, float]:
+    """Measure each class: ml, or voxels when the spacing of the scan is not known."""
+    voxel = prod(scan.spacing) / 1000 if scan.unit == "mm" else 1
+    return {info.name: round(float(counts[info.label]) * voxel, 3) for info in classes if info.label}
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
 
-from napari_unet.annotation import ClassInfo
+from napari_unet.annotation import ClassInfo, count_labels
 from napari_unet.config import PredictConfig
 from napari_unet.errors import UnetError
 from napari_unet.events import Event, SlicesDone
@@ -285,9 +285,7 @@ def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan)
     scan
         The scan the labels lie on.
     """
-    counts = np.zeros(256, np.int64)
-    for plane in labels:
-        counts += np.bincount(plane.ravel(), minlength=256)
+    counts = count_labels(labels)
     if scan.voxel_ml is None:
         return "\n".join(f"{info.name}: {counts[info.label]:,} voxels" for info in classes)
     return "\n".join(f"{info.name}: {counts[info.label] * scan.voxel_ml:,.1f} ml" for info in classes)

@@ -9,6 +9,7 @@ from napari_unet.io.files import check_mask_fits, read_mask, read_scan, read_sca
 from napari_unet.io.formats import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Format, format_of
 from napari_unet.io.mask import Mask
 from napari_unet.io.regrid import Regridded, onto_grid
+from napari_unet.io.zarr_file import GrowingLabels, is_zarr
 
 __all__ = [
     "EXPORT_SUFFIXES",
@@ -17,11 +18,13 @@ __all__ = [
     "READ_SUFFIXES",
     "WRITE_SUFFIXES",
     "Format",
+    "GrowingLabels",
     "Mask",
     "Regridded",
     "check_mask_fits",
     "export",
     "format_of",
+    "is_zarr",
     "onto_grid",
     "read_mask",
     "read_scan",

@@ -15,6 +15,7 @@ from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format
 from napari_unet.io.label_descriptions import described_beside
 from napari_unet.io.mask import Mask, named
 from napari_unet.io.proof import check_read_back, check_second_opinion
+from napari_unet.io.zarr_file import is_zarr, read_zarr
 from napari_unet.scan import Scan, stack_channels
 
 PathLike = str | os.PathLike[str]
@@ -45,10 +46,16 @@ def read_scan(
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     files = [Path(one) for one in paths]
-    scans = [_scan(file, _contents(file, series, assume_even_spacing=assume_even_spacing)) for file in files]
+    scans = [_read_scan(file, series, assume_even_spacing=assume_even_spacing) for file in files]
     if not scans:
         raise BadInput("name at least one file to read.")
     return stack_channels(scans) if len(scans) > 1 else scans[0]
+
+
+def _read_scan(file: Path, series: str | None, *, assume_even_spacing: bool) -> Scan:
+    if is_zarr(file):
+        return read_zarr(file)
+    return _scan(file, _contents(file, series, assume_even_spacing=assume_even_spacing))
 
 
 def read_mask(path: PathLike, *, series: str | None = None) -> Mask:

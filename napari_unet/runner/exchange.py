@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 from numpy.typing import DTypeLike, NDArray
 
+from napari_unet.bands import banded
 from napari_unet.errors import OutOfMemory
 from napari_unet.scan import Scan
 
@@ -84,6 +85,8 @@ class Exchange:
         """Copy an array, slice by slice, so that a lazy one never is in memory whole."""
         shared = self.empty(array.shape, array.dtype)
         mapped = shared.open(writable=True)
+        if array.ndim == 4:
+            array = banded(array)
         for place in np.ndindex(shared.shape[:-2]):
             mapped[place] = np.asarray(array[place])
         return shared

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from napari_unet import __version__
 from napari_unet.config import DenseCRF, FillHoles, Opening, RefineConfig
-from napari_unet.io import Mask, read_mask, read_scan, write_mask
+from napari_unet.io import GrowingLabels, Mask, read_mask, read_scan, write_mask
 from napari_unet.model_file import load_model
 from napari_unet.refinement import Probabilities, refine
 
@@ -117,6 +117,33 @@ def test_a_part_is_predicted_by_several_models_with_the_doubt_that_is_left(comma
     assert uncertainty.shape == expected.shape
     assert uncertainty[:, 4:20, 8:32].max() > 0.1
     assert not uncertainty[:, 20:].any()
+
+
+def test_labels_in_zarr_go_on_where_they_were(command, model, nifti, tmp_path, monkeypatch):
+    whole, grown = tmp_path / "whole.nii.gz", tmp_path / "grown.zarr"
+    assert command("predict", model, nifti.scan, "-o", whole, "--threads=1")[0] == 0
+    note, noted = GrowingLabels.note, []
+
+    def killed(self, slices):
+        note(self, slices)
+        noted.extend(slices)
+        if len(noted) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(GrowingLabels, "note", killed)
+    assert command("predict", model, nifti.scan, "-o", grown, "--threads=1")[0] == 130
+    monkeypatch.setattr(GrowingLabels, "note", lambda self, slices: noted.extend(slices) or note(self, slices))
+    status, out, _ = command("predict", model, nifti.scan, "-o", grown, "--threads=1", "--json")
+    assert status == 0
+    assert sorted(noted) == list(range(8))
+    [predicted] = json.loads(out)["predictions"]
+    assert not predicted["partial"]
+    np.testing.assert_array_equal(read_scan(grown).array[0, :8], read_mask(whole).labels)
+    again = command("predict", model, nifti.scan, "-o", grown, "--threads=1", "--json")
+    assert json.loads(again[1])["predictions"] == [predicted]
+    status, _, told = command("predict", model, nifti.scan, "-o", grown, "--threads=1", "--views=2")
+    assert status == 1
+    assert "made otherwise" in told
 
 
 def test_refinement_does_its_steps_in_the_order_given(command, nrrd, tmp_path):

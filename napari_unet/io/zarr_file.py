@@ -1,0 +1,196 @@
+"""OME-Zarr (https://ngff.openmicroscopy.org, 0.4 and 0.5): images larger than memory, and labels beside them.
+
+Images are read where they lie, chunk by chunk. Labels are written slice by slice, and which are done is noted with
+them, so that a program that was ended goes on where it was.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.annotation import ClassInfo, count_labels
+from napari_unet.bands import banded
+from napari_unet.errors import BadInput, MissingDependency
+from napari_unet.scan import Scan, Unit
+
+SUFFIX = ".zarr"
+IN_MM = {"angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3}
+CHUNK = 1024
+"""Side of the chunks of labels, which are one slice deep."""
+KEY = "napari_unet"
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a path names a Zarr array or group, or something within one."""
+    return any(part.lower().endswith(SUFFIX) for part in path.parts)
+
+
+def read_zarr(path: Path) -> Scan:
+    """See an OME-Zarr image, at its full resolution, or a plain Zarr array (YX, ZYX, CZYX) as a scan; it stays on disk.
+
+    Raises
+    ------
+    BadInput
+        It is none, or cannot be read.
+    MissingDependency
+        zarr is not installed.
+    """
+    import dask.array as da
+
+    node = _open(path)
+    group = _multiscales(node)
+    if group:
+        dataset = group["datasets"][0]
+        array = node[dataset["path"]]
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in group.get("axes", ())]
+        letters = "".join(axis["name"] for axis in axes).upper() or "TCZYX"[-array.ndim :]
+        spacing, unit = _spacing(axes, group, dataset)
+    elif hasattr(node, "shape"):
+        array, letters = node, {2: "YX", 3: "ZYX", 4: "CZYX"}.get(node.ndim, "")
+        spacing, unit = (1.0, 1.0, 1.0), "pixel"
+    else:
+        raise BadInput(f"{path} holds no image: name an array in it, or an OME-Zarr image.")
+    scan = Scan.from_array(
+        da.from_array(array, chunks=array.chunks), letters, spacing=spacing, unit=unit, name=path.stem
+    )
+    return scan.with_array(banded(scan.array))
+
+
+class GrowingLabels:
+    """Labels on disk, (Z, Y, X) uint8, that grow slice by slice: an OME-Zarr image with the metadata of labels.
+
+    Within an OME-Zarr image (``image.zarr/labels/name``) they are entered in its list of labels.
+
+    Parameters
+    ----------
+    path
+        Where they are, or will be.
+    scan
+        The scan they lie on.
+    classes
+        Names and colours.
+    made_by
+        What tells their origin: only what was begun in the same way goes on.
+
+    Raises
+    ------
+    BadInput
+        There is something else, or the folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, scan: Scan, classes: Sequence[ClassInfo], made_by: str) -> None:
+        if scan.depth != scan.grid[0]:
+            raise BadInput(f'"{scan.name}" is a series: predict its volumes one by one.')
+        zarr = _zarr()
+        image = path.parent.parent if path.parent.name == "labels" and is_zarr(path.parent.parent) else None
+        form = zarr.open_group(image, mode="r").metadata.zarr_format if image is not None and image.exists() else 3
+        if path.exists():
+            self._group = _open(path)
+            if self._group.attrs.get(KEY, {}).get("made_by") != made_by:
+                raise BadInput(f"{path} is there already and was made otherwise: choose another name.")
+        else:
+            try:
+                self._group = zarr.open_group(path, mode="w-", zarr_format=form)
+                chunks = (1, *(min(CHUNK, side) for side in scan.grid[1:]))
+                self._group.create_array("0", shape=scan.grid, chunks=chunks, dtype="uint8")
+                self._group.attrs.update(
+                    {**_about(path.name, scan, classes, form), KEY: {"made_by": made_by, "done": []}}
+                )
+                if image is not None:
+                    _enter(zarr.open_group(path.parent, mode="a", zarr_format=form), path.name, form)
+            except OSError as error:
+                raise BadInput(f"cannot write {path}: {error.strerror}. Choose a folder you may write to.") from error
+        self.array: Any = self._group["0"]
+        """(Z, Y, X) uint8, to be written to."""
+        self.done: set[int] = set(self._group.attrs[KEY]["done"])
+        """Which slices are done."""
+
+    def note(self, slices: Iterable[int]) -> None:
+        """Note that these slices are written."""
+        self.done.update(slices)
+        self._group.attrs[KEY] = {**self._group.attrs[KEY], "done": sorted(self.done)}
+
+    def counts(self) -> NDArray[np.int64]:
+        """Count the voxels of each label, (256,)."""
+        return count_labels(self.array[z] for z in self.done)
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise MissingDependency('OME-Zarr needs zarr: pip install "napari-unet-paint[zarr]".') from error
+    return zarr
+
+
+def _open(path: Path) -> Any:
+    zarr = _zarr()
+    if not path.exists():
+        raise BadInput(f"cannot read {path}: there is no such folder.")
+    try:
+        return zarr.open(path, mode="r+" if _writable(path) else "r")
+    except (OSError, ValueError, KeyError, TypeError, zarr.errors.BaseZarrError) as error:
+        raise BadInput(
+            f"{path} is no Zarr array or group, or is damaged: get it again from where it came from."
+        ) from error
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK)
+
+
+def _multiscales(node: Any) -> dict[str, Any] | None:
+    about = node.attrs.get("ome", node.attrs)
+    found = about.get("multiscales") or [None]
+    first: dict[str, Any] | None = found[0]
+    return first
+
+
+def _spacing(
+    axes: Sequence[dict[str, Any]], group: dict[str, Any], dataset: dict[str, Any]
+) -> tuple[tuple[float, float, float], Unit]:
+    scale = np.ones(len(axes))
+    for of in (dataset, group):
+        for transformation in of.get("coordinateTransformations", ()):
+            if transformation.get("type") == "scale":
+                scale *= transformation["scale"]
+    steps, known = {"z": 1.0, "y": 1.0, "x": 1.0}, True
+    for axis, step in zip(axes, scale, strict=True):
+        if axis["name"] in steps:
+            factor = IN_MM.get(axis.get("unit", ""))
+            known &= factor is not None
+            steps[axis["name"]] = float(step) * (factor or 1.0)
+    return (steps["z"], steps["y"], steps["x"]), "mm" if known and len(axes) else "pixel"
+
+
+def _about(name: str, scan: Scan, classes: Sequence[ClassInfo], form: int) -> dict[str, Any]:
+    """Describe labels as OME-Zarr does, in the version that goes with a Zarr format."""
+    version = "0.4" if form == 2 else "0.5"
+    unit = {"unit": "millimeter"} if scan.unit == "mm" else {}
+    of_class = [
+        {"label-value": info.label, "rgba": [round(255 * part) for part in (*info.colour, 1)]} for info in classes
+    ]
+    names = [{"label-value": info.label, "name": info.name} for info in classes]
+    scale = [{"type": "scale", "scale": list(scan.spacing)}]
+    multiscales = {
+        "version": version,
+        "name": name,
+        "axes": [{"name": axis, "type": "space", **unit} for axis in "zyx"],
+        "datasets": [{"path": "0", "coordinateTransformations": scale}],
+    }
+    about = {
+        "multiscales": [multiscales],
+        "image-label": {"version": version, "colors": of_class, "properties": names, "source": {"image": "../../"}},
+    }
+    return about if form == 2 else {"ome": {"version": version, **about}}
+
+
+def _enter(labels: Any, name: str, form: int) -> None:
+    """Enter labels in the list of an image's."""
+    about = dict(labels.attrs) if form == 2 else dict(labels.attrs.get("ome", {"version": "0.5"}))
+    about["labels"] = sorted({*about.get("labels", ()), name})
+    labels.attrs.update(about if form == 2 else {"ome": about})
