@@ -23,7 +23,7 @@ from napari_unet.config import PredictConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.events import Job, Result, SlicesDone
-from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, is_zarr
+from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, in_zarr
 from napari_unet.model_file import Model, load_model
 from napari_unet.scan import Scan
 
@@ -129,7 +129,7 @@ def outputs(args: Namespace) -> list[Path]:
     inputs = [args.model, *args.with_model, *(file for scan in args.scans for file in files_of(scan))]
     for path in filter(None, (args.probabilities, args.uncertainty)):
         check_output(path, (".npz",), inputs)
-    if len(args.scans) == 1 and is_zarr(args.output):
+    if len(args.scans) == 1 and in_zarr(args.output):
         return [args.output]
     if len(args.scans) == 1 and not args.output.is_dir():
         check_output(args.output, WRITE_SUFFIXES, inputs)
@@ -206,7 +206,7 @@ def predict_one(
     from napari_unet.inference.prediction import predict_job  # imports torch
 
     scan = reading.scan(scan_file)
-    if is_zarr(mask_file):
+    if in_zarr(mask_file):
         return predict_into_zarr(models, scan_file, scan, mask_file, config, wish)
     check_mask_fits(mask_file, scan)
     classes = models[0].description.classes

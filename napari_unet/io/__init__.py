@@ -9,7 +9,7 @@ from napari_unet.io.files import check_mask_fits, read_mask, read_scan, read_sca
 from napari_unet.io.formats import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Format, format_of
 from napari_unet.io.mask import Mask
 from napari_unet.io.regrid import Regridded, onto_grid
-from napari_unet.io.zarr_file import GrowingLabels, is_zarr
+from napari_unet.io.zarr_file import GrowingLabels, in_zarr
 
 __all__ = [
     "EXPORT_SUFFIXES",
@@ -24,7 +24,7 @@ __all__ = [
     "check_mask_fits",
     "export",
     "format_of",
-    "is_zarr",
+    "in_zarr",
     "onto_grid",
     "read_mask",
     "read_scan",

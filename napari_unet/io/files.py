@@ -15,7 +15,7 @@ from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format
 from napari_unet.io.label_descriptions import described_beside
 from napari_unet.io.mask import Mask, named
 from napari_unet.io.proof import check_read_back, check_second_opinion
-from napari_unet.io.zarr_file import is_zarr, read_zarr
+from napari_unet.io.zarr_file import in_zarr, read_zarr
 from napari_unet.scan import Scan, stack_channels
 
 PathLike = str | os.PathLike[str]
@@ -53,7 +53,7 @@ def read_scan(
 
 
 def _read_scan(file: Path, series: str | None, *, assume_even_spacing: bool) -> Scan:
-    if is_zarr(file):
+    if in_zarr(file):
         return read_zarr(file)
     return _scan(file, _contents(file, series, assume_even_spacing=assume_even_spacing))
 

@@ -24,7 +24,7 @@ CHUNK = 1024
 KEY = "napari_unet"
 
 
-def is_zarr(path: Path) -> bool:
+def in_zarr(path: Path) -> bool:
     """Tell whether a path names a Zarr array or group, or something within one."""
     return any(part.lower().endswith(SUFFIX) for part in path.parts)
 
@@ -86,7 +86,7 @@ class GrowingLabels:
         if scan.depth != scan.grid[0]:
             raise BadInput(f'"{scan.name}" is a series: predict its volumes one by one.')
         zarr = _zarr()
-        image = path.parent.parent if path.parent.name == "labels" and is_zarr(path.parent.parent) else None
+        image = path.parent.parent if path.parent.name == "labels" and in_zarr(path.parent.parent) else None
         form = zarr.open_group(image, mode="r").metadata.zarr_format if image is not None and image.exists() else 3
         if path.exists():
             self._group = _open(path)
