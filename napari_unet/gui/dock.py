@@ -4,6 +4,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QFormLayout, QFrame, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from napari_unet.gui.left_behind_panel import LeftBehindPanel
 from napari_unet.gui.workspace import workspace_of
 
 NARROWEST = 360
@@ -33,6 +34,8 @@ class Dock(QScrollArea):
         self.column = QVBoxLayout(self._page)
         self.column.setSpacing(8)
         self.setWidget(self._page)
+        self._left_behind = LeftBehindPanel(workspace.keeper)
+        self.column.addWidget(self._left_behind)
         self._docked = False
         workspace.dock_opened()
         self.destroyed.connect(workspace.dock_closed)
@@ -48,6 +51,7 @@ class Dock(QScrollArea):
                 parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
                 self._docked = False
+                self._left_behind.disconnect_keeper()
                 self.leave()
                 self.deleteLater()
         return super().event(event)

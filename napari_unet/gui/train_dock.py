@@ -95,7 +95,7 @@ class TrainDock(Dock):
         self.column.addWidget(self.sentence)
         self.column.addWidget(self.warning)
         how_long = QHBoxLayout()
-        for words, box in (("Time", self.time), ("Begin with", self.begin)):
+        for words, box in (("Time", self.time), ("Start", self.begin)):
             how_long.addWidget(QLabel(words))
             how_long.addWidget(box)
         self.column.addLayout(how_long)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication
 from napari_unet.gui.background import Background
 from napari_unet.gui.filling import Filling
 from napari_unet.gui.jobs import JobRunner
+from napari_unet.gui.keeping import Keeper
 from napari_unet.gui.layers import mask_shape_of, read_units, warm_up_colours
 from napari_unet.gui.learning_again import LearningAgain
 from napari_unet.gui.patches import PatchPreview
@@ -48,6 +49,7 @@ class Workspace:
         self.background = Background()
         self.engine = JobRunner(self.background, ENGINES)
         self.refinery = JobRunner(self.background, REFINEMENT)
+        self.keeper = Keeper(self._viewer, self.session, self.exchange.folder)
         self.training = Training(self._viewer, self.session, self.exchange, self.engine)
         self.patches = PatchPreview(self._viewer, self.session, self.exchange, JobRunner(self.background, ()))
         self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
@@ -126,6 +128,7 @@ class Workspace:
     def dock_opened(self) -> None:
         """Count a dock that was opened; the processes warm up with the first."""
         self._docks += 1
+        self.keeper.start()
         self.engine.warm()
         read_units()
         self.background.run(warm_up_colours, _nothing, _nothing)
@@ -155,6 +158,7 @@ class Workspace:
         self.engine.close()
         self.refinery.close()
         self.background.close()
+        self.keeper.close()
         self.exchange.close()
 
 

@@ -143,6 +143,7 @@ def phantom():
 def _states_in_a_folder_of_the_test(tmp_path, monkeypatch):
     """States of unfinished trainings stay out of the folders of whoever runs the tests."""
     monkeypatch.setattr("napari_unet.gui.beginnings.folder", lambda: tmp_path / "unfinished")
+    monkeypatch.setattr("napari_unet.gui.keeping.folder", lambda: tmp_path / "windows")
 
 
 @pytest.fixture(scope="session")
