@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from napari_unet.config import Device, Precision, PredictConfig
 from napari_unet.errors import BadInput
 from napari_unet.inference.maps import LABELS_ONLY, Decision, Maps, Wanted
-from napari_unet.inference.tiling import ZYX, Box, Cut, core_within, most_seen
+from napari_unet.inference.tiling import ZYX, Box, Cut, affordable, most_seen
 from napari_unet.inference.views import VIEWS
 from napari_unet.model_file import Model
 from napari_unet.networks import Network, build, choose, fold_batch_norm, load_weights, pad_to_multiple
 
 MEMORY_SHARE = 0.6
 """What one pass may take of the free memory; convolutions need room to work in."""
-MOST_CPU_BYTES = 6e9
+MOST_CPU_BYTES = 1e9
 """More than this makes nothing faster on a processor, and a pass so long that nobody waits for its end."""
+MOST_BLENDED_BYTES = 2.5e8
+"""What the sums of windows that overlap may take."""
 BATCH_VOXELS = 512 * 512
 """A pass over this many voxels keeps a GPU busy; more slices side by side gain nothing."""
 MOST_BATCH = 16
@@ -113,10 +115,14 @@ class Engine:
             volume = (1, *volume[1:])
         stride, halo = self.stride, self._halo
         z, y, x = volume
-        core = (min(tile, z), min(tile, y), min(tile, x)) if tile else core_within(self._room(), volume, stride, halo)
+        if tile:
+            core = (min(tile, z), min(tile, y), min(tile, x))
+        else:
+            core, halo = affordable(self._room(), volume, stride, halo)
         if not self._local:
             learned = min(model.description.training.patch for model in self.models)
-            core = (core[0], min(learned, core[1]), min(learned, core[2]))
+            deep = max(stride[0], int(MOST_BLENDED_BYTES / (4 * self.classes * y * x)))
+            core = (min(deep, core[0]), min(learned, core[1]), min(learned, core[2]))
         batch = 1
         if self.on_gpu and self.flat:
             batch = min(MOST_BATCH, max(1, BATCH_VOXELS // most_seen(volume, core, stride, halo)))

@@ -9,6 +9,7 @@ import torch
 
 from napari_unet.config import ComputeConfig, Device, Precision
 from napari_unet.errors import BadInput
+from napari_unet.networks.remembered import faster, machine
 from napari_unet.networks.weights import channels_last
 
 BEST_FIRST = (Device.CUDA, Device.MPS, Device.CPU)
@@ -99,7 +100,9 @@ def _device(asked: Device) -> torch.device:
 @lru_cache
 def _fastest(device: str, threads: int, training: bool) -> torch.dtype:
     if device == "cpu":
-        return torch.bfloat16 if _seconds(torch.bfloat16) < _seconds(torch.float32) else torch.float32
+        question = f"bf16 is faster than fp32 on {machine(threads)}"
+        pays = faster(question, lambda: _seconds(torch.bfloat16), lambda: _seconds(torch.float32))
+        return torch.bfloat16 if pays else torch.float32
     if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float16 if device == "cuda" and not training else torch.float32

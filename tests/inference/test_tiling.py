@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_unet.inference.tiling import Tile, core_within, cover, most_seen, smaller_core
+from napari_unet.inference.tiling import (
+    MOST_WORK,
+    Tile,
+    affordable,
+    core_within,
+    cover,
+    most_seen,
+    smaller_core,
+    work,
+)
 
 
 def triples(smallest: int, largest: int) -> st.SearchStrategy[tuple[int, int, int]]:
@@ -85,6 +94,31 @@ def test_a_volume_that_does_not_fit_is_cut_until_it_does(shape):
 
 def test_a_core_is_not_cut_below_its_halo():
     assert min(core_within(1, (1, 4000, 4000), (1, 16, 16), (0, 96, 96))[1:]) >= 96
+
+
+def test_of_cores_that_fit_the_one_with_the_least_work_is_taken():
+    shape, stride, halo = (64, 256, 256), (16, 16, 16), (16, 16, 16)
+    core = core_within(3_000_000, shape, stride, halo)
+    assert work(shape, core, stride, halo) < 1.25
+    assert core_within(2_000_000, (8, 64, 64), (8, 8, 8), (0, 0, 0)) == (8, 64, 64)
+
+
+@pytest.mark.parametrize("room", [2e6, 4e6, 8e6, 1e9])
+def test_a_halo_that_costs_too_much_is_narrowed(room):
+    shape, stride, halo = (300, 400, 400), (16, 16, 16), (92, 92, 92)
+    core, narrowed = affordable(room, shape, stride, halo)
+    assert most_seen(shape, core, stride, narrowed) <= room
+    assert all(16 <= margin <= 92 for margin in narrowed)
+    if narrowed != (16, 16, 16):
+        assert work(shape, core, stride, narrowed) <= MOST_WORK
+    assert (narrowed == halo) == (room == 1e9)
+
+
+def test_slices_keep_their_halo():
+    shape, stride, halo = (1, 2048, 2048), (1, 16, 16), (0, 92, 92)
+    core, narrowed = affordable(2e6, shape, stride, halo)
+    assert narrowed == halo
+    assert work(shape, core, stride, halo) < 1.25
 
 
 def test_a_tile_is_moved_along_z_only():

@@ -5,11 +5,12 @@ import torch
 
 from napari_unet.config import ComputeConfig, Device, Precision
 from napari_unet.errors import BadInput
-from napari_unet.networks import choose, device
+from napari_unet.networks import choose, device, remembered
 
 
 @pytest.fixture(autouse=True)
-def _threads():
+def _threads(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setattr(remembered, "cache_file", lambda: tmp_path / "cache" / "measured.json")
     before = torch.get_num_threads()
     device._fastest.cache_clear()
     yield
@@ -38,6 +39,34 @@ def test_bf16_on_a_processor_only_when_measured_to_be_faster(
     assert choose(config).dtype is expected
     assert choose(config).dtype is expected
     assert len(measured) == 2  # one of each, and remembered
+
+
+def test_what_was_measured_is_remembered_by_the_next_program():
+    assert remembered.faster("a?", lambda: 1.0, lambda: 2.0)
+    assert not remembered.faster("b?", lambda: 3.0, lambda: 2.0)
+    never = pytest.fail
+    assert remembered.faster("a?", lambda: never(), lambda: never())
+    assert not remembered.faster("b?", lambda: never(), lambda: never())
+
+
+def test_what_was_not_clear_is_measured_again():
+    assert remembered.faster("a?", lambda: 1.0, lambda: 1.1)
+    assert not remembered.faster("a?", lambda: 2.0, lambda: 1.0)
+
+
+@pytest.mark.parametrize("damaged", ["", "[1]", "{", '{"a?": "yes"}'])
+def test_a_damaged_cache_is_measured_anew(damaged: str):
+    remembered.cache_file().parent.mkdir()
+    remembered.cache_file().write_text(damaged)
+    assert remembered.faster("a?", lambda: 1.0, lambda: 2.0)
+    assert remembered.faster("a?", lambda: 2.0, lambda: 1.0)
+
+
+def test_without_a_place_for_it_it_is_measured_each_time(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(remembered, "cache_file", lambda: tmp_path / "file" / "measured.json")
+    assert remembered.faster("a?", lambda: 1.0, lambda: 2.0)
+    assert not remembered.faster("a?", lambda: 2.0, lambda: 1.0)
 
 
 def test_a_missing_device_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
