@@ -165,6 +165,9 @@ def _data_files(path: Path) -> list[str]:
         else:
             key, equals, value = text.partition("=")
             named = bool(equals) and key.strip().lower() == "elementdatafile"
+            if key.strip().lower() == "ndims" and value.strip() not in ("2", "3", "4"):
+                # More than ten make ITK write past its arrays.
+                raise BadInput(f"{path} says that it has {value.strip()} dimensions: an image or a volume is needed.")
         value = value.strip()
         if not named:
             continue

@@ -8,6 +8,7 @@ change sign.
 """
 
 import gzip
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def read(path: Path) -> Contents:
     """
     image: Any = nib.load(path, mmap=False)
     shape = _plain_shape(path, image)
-    admit(path, int(np.prod(shape)) * image.get_data_dtype().itemsize, path.stat().st_size)
+    admit(path, prod(shape) * image.get_data_dtype().itemsize, path.stat().st_size)
     array = _values(image).reshape(shape, order="F").T
     geometry, spacing, unit = _place(image.header)
     legend = _legend(image.header)

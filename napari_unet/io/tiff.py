@@ -6,6 +6,7 @@ A TIFF file has no place for a position or an orientation in the patient.
 import json
 import os
 import struct
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -80,9 +81,11 @@ def _check_whole(path: Path, file: Any) -> None:
                 stream.seek(offset)
                 stream.seek(_number(stream, form.tagnoformat, form.tagnosize) * form.tagsize, os.SEEK_CUR)
         series = file.series[0]
-        ends = [
-            o + n for page in series.pages if page for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)
-        ]
+        pages = [page for page in series.pages if page]
+        parts = prod(series.keyframe.chunked)
+        if not series.keyframe.is_contiguous and any(len(page.dataoffsets) < parts for page in pages):
+            raise BadInput(f"{path} is damaged: parts of its images are missing. Get it again from where it came from.")
+        ends = [o + n for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if series.dataoffset is not None:
             ends.append(series.dataoffset + series.nbytes)
         short = max(ends, default=0) > length

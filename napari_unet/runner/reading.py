@@ -77,7 +77,7 @@ class ReadRequest:
 
     def job(self) -> Job[ReadDone]:
         """Read."""
-        _limit_memory()
+        limit_memory()
         yield Started("reading")
         found = self._read()
         voxels = np.ascontiguousarray(found.labels if isinstance(found, Mask) else found.array)
@@ -187,7 +187,7 @@ reader = Reader()
 """The one of this program: whoever reads waits for whoever reads already."""
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     """Let the system refuse this process more than its share of memory, where it can."""
     if sys.platform != "linux":
         return

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from napari_unet.errors import BadInput
 
@@ -239,11 +239,17 @@ def stored_in(stream: BinaryIO, header: Any) -> Stored | None:
         The file, where reading its header has stopped: at the tag of the voxels.
     header
         The header.
+
+    Raises
+    ------
+    ValueError
+        There are no voxels.
     """
-    explicit = header.file_meta.get("TransferSyntaxUID") == ExplicitVRLittleEndian
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    explicit = syntax != ImplicitVRLittleEndian
     bits, used = int(header.get("BitsAllocated") or 0), int(header.get("BitsStored") or 0)
     plain = (
-        (explicit or header.file_meta.get("TransferSyntaxUID") == ImplicitVRLittleEndian)
+        syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
         and header.get("PhotometricInterpretation") == "MONOCHROME2"
         and int(header.get("SamplesPerPixel") or 1) == 1
         and bits in (8, 16)
@@ -252,7 +258,9 @@ def stored_in(stream: BinaryIO, header: Any) -> Stored | None:
     )
     offset = stream.tell()
     start = stream.read(12 if explicit else 8)
-    if not plain or start[:4] != PIXEL_DATA or int.from_bytes(start[-4:], "little") == UNDEFINED:
+    if start[:4] != PIXEL_DATA and syntax != ExplicitVRBigEndian:
+        raise ValueError("it holds no voxels")
+    if not plain or int.from_bytes(start[-4:], "little") == UNDEFINED:
         return None
     sign = "i" if int(header.get("PixelRepresentation") or 0) else "u"
     return Stored(offset + len(start), f"<{sign}{bits // 8}", bits - used)

@@ -1,0 +1,1 @@
+"""Damaged files of every format, by the thousand: each is read or refused, in time."""
