@@ -115,11 +115,9 @@ def _windows(size: int, core: int, stride: int) -> list[slice]:
 
 
 def most_seen(shape: ZYX, core: ZYX, stride: ZYX, halo: ZYX) -> int:
-    """Give the voxels that the largest tile of :func:`cover` may see."""
-    return prod(
-        min(size, _round_up(length, step) + 2 * _round_up(margin, step))
-        for size, length, step, margin in zip(shape, core, stride, halo, strict=True)
-    )
+    """Give the voxels that the largest tile of :func:`cover` sees."""
+    along = zip(shape, core, stride, halo, strict=True)
+    return prod(max(seen.stop - seen.start for _, seen in _cut(*axis)) for axis in along)
 
 
 def core_within(voxels: float, shape: ZYX, stride: ZYX, halo: ZYX) -> ZYX:
@@ -152,8 +150,10 @@ def _cores(size: int, stride: int, halo: int) -> list[tuple[int, int, float]]:
 
 def work(shape: ZYX, core: ZYX, stride: ZYX, halo: ZYX) -> float:
     """Give how many voxels the tiles of :func:`cover` see for each voxel of the volume."""
-    along = zip(shape, core, stride, halo, strict=True)
-    return prod(sum(seen.stop - seen.start for _, seen in _cut(*axis)) / axis[0] for axis in along)
+    total = 1.0
+    for size, *rest in zip(shape, core, stride, halo, strict=True):
+        total *= sum(seen.stop - seen.start for _, seen in _cut(size, *rest)) / size
+    return total
 
 
 def affordable(voxels: float, shape: ZYX, stride: ZYX, halo: ZYX) -> tuple[ZYX, ZYX]:
