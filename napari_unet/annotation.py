@@ -318,6 +318,15 @@ def training_targets(paint: NDArray[np.uint8], unpainted: Unpainted, labels: Seq
     return targets
 
 
+def with_background(paint: NDArray[np.uint8], unpainted: Unpainted) -> NDArray[np.uint8]:
+    """Paint as background what unpainted voxels count as, so that the others are unknown. (Z, Y, X) uint8, a copy."""
+    said = paint.copy()
+    for plane in said:
+        if unpainted is Unpainted.BACKGROUND or (unpainted is Unpainted.PAINTED_SLICES and plane.any()):
+            plane[plane == UNPAINTED] = BACKGROUND
+    return said
+
+
 def mask_from_paint(paint: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Give the mask that paint stands for: painted background and unpainted voxels become 0. Same shape."""
     return np.where(paint == BACKGROUND, np.uint8(0), paint)

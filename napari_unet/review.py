@@ -8,14 +8,13 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from math import nan
+from math import nan, prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, UNPAINTED
-from napari_unet.config import Unpainted
 
 FAST = 1
 """How hard zlib tries: labels are long runs, and shrink a hundredfold as it is."""
@@ -88,11 +87,12 @@ class Review:
         self.model = model
         self.reviewed = set(reviewed)
         self._written: dict[int, bytes] = {}
+        self._vouched: dict[int, bytes] = {}
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes to know what the model wrote."""
-        return sum(map(len, self._written.values()))
+        return sum(map(len, (*self._written.values(), *self._vouched.values())))
 
     def note(self, z: int, plane: NDArray[np.uint8]) -> None:
         """Note what the model wrote of slice ``z``, (Y, X) uint8."""
@@ -105,9 +105,22 @@ class Review:
             return np.zeros(shape, np.uint8)
         return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
 
+    def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
+        """Note voxels of slice ``z``, (Y, X), that a person stands for since an earlier review."""
+        if where.any():
+            self._vouched[z] = zlib.compress(np.packbits(where).tobytes(), FAST)
+
+    def vouched(self, z: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Give the voxels of slice ``z`` that a person stands for since an earlier review, (Y, X) bool."""
+        packed = self._vouched.get(z)
+        if packed is None:
+            return np.zeros(shape, np.bool_)
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8), count=prod(shape))
+        return bits.astype(np.bool_).reshape(shape)
+
     def corrected(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell which voxels of slice ``z``, (Y, X), a person changed; ``plane`` is what the slice is now."""
-        changed: NDArray[np.bool_] = plane != self.written(z, plane.shape)
+        changed: NDArray[np.bool_] = (plane != self.written(z, plane.shape)) | self.vouched(z, plane.shape)
         return changed
 
     def summary(self, mask: NDArray[np.uint8], paint: NDArray[np.uint8] | None = None) -> ReviewSummary:
@@ -152,39 +165,20 @@ class Review:
             sure[z] = True if z in self.reviewed else self.corrected(z, plane)
         return sure
 
-    def lesson(
-        self,
-        mask: NDArray[np.uint8],
-        paint: NDArray[np.uint8] | None = None,
-        unpainted: Unpainted = Unpainted.UNKNOWN,
-    ) -> NDArray[np.uint8]:
-        """Make paint of everything a person said: to be learned from with what is not painted unknown.
+    def lesson(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Make paint of reviewed slices and corrections, where what is not painted is unknown.
 
         Parameters
         ----------
         mask
             (Z, Y, X) uint8 as it is now.
-        paint
-            (Z, Y, X) uint8, the paint that the model learned from. What the mask says where both speak counts: it is
-            the later word.
-        unpainted
-            What voxels without paint count as in ``paint``.
 
         Returns
         -------
         numpy.ndarray
             (Z, Y, X) uint8 paint: 0 not known, 255 background.
         """
-        learned = np.zeros(mask.shape, np.uint8) if paint is None else paint.copy()
-        for z, plane in enumerate(mask):
-            if paint is not None and (
-                unpainted is Unpainted.BACKGROUND or (unpainted is Unpainted.PAINTED_SLICES and paint[z].any())
-            ):
-                learned[z][paint[z] == UNPAINTED] = BACKGROUND
-            said = np.where(plane == 0, np.uint8(BACKGROUND), plane)
-            sure = slice(None) if z in self.reviewed else self.corrected(z, plane)
-            learned[z][sure] = said[sure]
-        return learned
+        return np.where(self.vouched_for(mask), np.where(mask == 0, np.uint8(BACKGROUND), mask), np.uint8(UNPAINTED))
 
     def dice(self, truth: NDArray[np.uint8]) -> dict[int, float]:
         """Measure how near what the model wrote comes to reviewed slices, (Z, Y, X) uint8 as they are now.

@@ -19,6 +19,7 @@ from napari_unet.annotation import (
     mask_from_paint,
     new_class,
     training_targets,
+    with_background,
 )
 from napari_unet.config import Unpainted
 from napari_unet.errors import BadInput, NothingPainted
@@ -202,3 +203,14 @@ def test_names_and_colours_are_kept_where_known():
     for label in (-1, 255):
         with pytest.raises(ValidationError):
             new_class(label)
+
+
+@pytest.mark.parametrize("unpainted", list(Unpainted))
+def test_background_that_is_painted_in_full_is_learned_as_when_it_was_meant(unpainted):
+    paint = np.zeros((4, 5, 6), np.uint8)
+    paint[0, 2, 2], paint[2, 1, 1] = BACKGROUND, 1
+    labels = channel_labels([PaintSummary.of(paint.shape, count_slices(paint))], unpainted)
+    said = with_background(paint, unpainted)
+    np.testing.assert_array_equal(
+        training_targets(said, Unpainted.UNKNOWN, labels), training_targets(paint, unpainted, labels)
+    )

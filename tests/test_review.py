@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_unet.annotation import BACKGROUND, PaintSummary, channel_labels, count_slices, training_targets
-from napari_unet.config import Unpainted
+from napari_unet.annotation import BACKGROUND
 from napari_unet.review import Review, SliceState, mean_dice
 
 GRID = (5, 6, 7)
@@ -66,29 +65,26 @@ def test_a_person_stands_for_reviewed_slices_and_corrections(review, written):
 
 
 def test_the_lesson_is_what_a_person_said_and_nothing_else(review, written):
-    mask, paint = written.copy(), np.zeros(GRID, np.uint8)
+    mask = written.copy()
     mask[1, 0, 0], mask[1, 1, 1] = 2, 0
-    paint[0, 5, 5], paint[1, 1, 1] = 1, 1
     review.reviewed = {3}
-    lesson = review.lesson(mask, paint)
+    lesson = review.lesson(mask)
     assert lesson[1, 0, 0] == 2
-    assert lesson[1, 1, 1] == BACKGROUND, "the correction is the later word"
+    assert lesson[1, 1, 1] == BACKGROUND
     assert np.count_nonzero(lesson[1]) == 2
     np.testing.assert_array_equal(lesson[3], np.where(mask[3] == 0, BACKGROUND, mask[3]))
-    assert np.count_nonzero(lesson[0]) == 1
-    assert not lesson[[2, 4]].any()
-    assert paint[1, 1, 1] == 1, "nobody's paint is changed"
+    assert not lesson[[0, 2, 4]].any()
 
 
-@pytest.mark.parametrize("unpainted", list(Unpainted))
-def test_without_corrections_the_lesson_is_the_paint_as_it_was_learned(review, written, unpainted):
-    paint = np.zeros(GRID, np.uint8)
-    paint[0, 5, 5], paint[2, 1, 1] = BACKGROUND, 1
-    lesson = review.lesson(written, paint, unpainted)
-    labels = channel_labels([PaintSummary.of(GRID, count_slices(paint))], unpainted)
-    np.testing.assert_array_equal(
-        training_targets(lesson, Unpainted.UNKNOWN, labels), training_targets(paint, unpainted, labels)
-    )
+def test_what_was_corrected_once_stays_said_when_the_next_model_agrees(review, written):
+    mask = written.copy()
+    mask[1, 0, 0] = 2
+    following = Review(Path("next.unet"))
+    for z, plane in enumerate(mask):
+        following.note(z, plane)
+        following.vouch(z, review.corrected(z, plane))
+    assert np.argwhere(following.lesson(mask)).tolist() == [[1, 0, 0]]
+    assert following.summary(mask).corrected == {1: 1}
 
 
 def test_models_are_scored_on_reviewed_slices_only(review, written):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 KEEP_MS = 4000
 """How often what changed is written."""
-WRITTEN = "-written"
-"""Ends the key of what the model wrote of a mask."""
+WRITTEN, VOUCHED = "-written", "-vouched"
+"""End the keys of what the model wrote of a mask, and of which voxels somebody stood for before."""
 PLACE = ("scale", "translate", "rotate", "shear", "affine")
 PLUGIN = "napari-unet-paint"
 
@@ -74,14 +74,18 @@ class LeftBehind:
     def layers(self) -> "Iterator[tuple[Stored, Review | None]]":
         """Go through the layers, and their reviews."""
         for key, stored in self.arrays.items():
-            if key.endswith(WRITTEN):
+            if key.endswith((WRITTEN, VOUCHED)):
                 continue
             review, written = None, self.arrays.get(f"{key}{WRITTEN}")
             if written is not None and "review" in stored.about:
                 said = stored.about["review"]
                 review = Review(Path(said["model"]), said["reviewed"])
+                vouched = (
+                    self.arrays[f"{key}{VOUCHED}"].array if f"{key}{VOUCHED}" in self.arrays else written.array * 0
+                )
                 for z, plane in enumerate(written.array):
                     review.note(z, plane)
+                    review.vouch(z, vouched[z] > 0)
             yield stored, review
 
 
@@ -117,6 +121,7 @@ class Keeper(QObject):
         self._keys: weakref.WeakKeyDictionary[Labels, str] = weakref.WeakKeyDictionary()
         self._changed: weakref.WeakSet[Labels] = weakref.WeakSet()
         self._models: dict[Path, Path] = {}
+        self._written: dict[str, int] = {}
         self.left: list[LeftBehind] = []
         self._old: list[Path] = []
         self._busy = False
@@ -228,17 +233,21 @@ class Keeper(QObject):
             if review is not None:
                 by = self._models.get(review.model, review.model)
                 about["review"] = {"model": str(by), "reviewed": sorted(review.reviewed)}
-                planes = array.reshape(-1, *array.shape[-2:])
-                written = np.stack([review.written(z, plane.shape) for z, plane in enumerate(planes)])
-                self._journal.keep(f"{key}{WRITTEN}", written, {})
+                if self._written.get(key) != review.nbytes:
+                    planes = array.reshape(-1, *array.shape[-2:])
+                    written = np.stack([review.written(z, plane.shape) for z, plane in enumerate(planes)])
+                    vouched = np.stack([review.vouched(z, plane.shape) for z, plane in enumerate(planes)])
+                    self._journal.keep(f"{key}{WRITTEN}", written, {})
+                    self._journal.keep(f"{key}{VOUCHED}", vouched.view(np.uint8), {})
+                    self._written[key] = review.nbytes
             self._journal.keep(key, array, about)
         while self._old:
             shutil.rmtree(self._old.pop(), ignore_errors=True)
 
     def _forget(self, key: str) -> None:
         if self._journal is not None:
-            self._journal.forget(key)
-            self._journal.forget(f"{key}{WRITTEN}")
+            for suffix in ("", WRITTEN, VOUCHED):
+                self._journal.forget(f"{key}{suffix}")
 
     def _wrote(self, nothing: object) -> None:
         self._busy = False

@@ -2,13 +2,14 @@
 
 import weakref
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
+from napari_unet.annotation import with_background
 from napari_unet.config import PRESETS, Unpainted
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.activity import Ending, How, Work
@@ -17,7 +18,7 @@ from napari_unet.gui.beginnings import Beginning
 from napari_unet.gui.layers import classes_of, images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.live_labels import Kept
 from napari_unet.gui.predicting import Prediction, Wish
-from napari_unet.gui.training import Training
+from napari_unet.gui.training import Lesson, Training
 from napari_unet.session import Session, Verb
 
 
@@ -43,6 +44,7 @@ class LearningAgain(Work):
         self._prediction = prediction
         self._background = background
         self._mask: Labels | None = None
+        self._kept: Kept | None = None
         self._before: Labels | None = None
         self._round = 0
         for activity in (training, prediction):
@@ -99,19 +101,14 @@ class LearningAgain(Work):
         images = images_beneath(viewer, mask)
         if model is None or not images:
             raise BadInput(f'The {"scan" if model else "model"} of "{mask.name}" is not here any more: predict again.')
-        scan, voxels = scan_of(mask), voxels_of(mask)
-
-        def lesson(painted: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return review.lesson(np.asarray(scan.fold(voxels)), None if paint is None else painted, unpainted)
-
         chosen = {"unpainted": Unpainted.UNKNOWN, "time_limit": seconds}
         self._training.start(
             images,
-            mask if paint is None else paint,
+            mask,
             PRESETS["fast"].train.model_copy(update=chosen),
             classes_of(mask),
             Beginning(model=model),
-            lesson,
+            Lesson(review.lesson, paint, partial(with_background, unpainted=unpainted)),
         )
         self._round += 1
         self._mask = mask
@@ -154,6 +151,7 @@ class LearningAgain(Work):
 
         def predict(kept: Kept) -> None:
             if self.running and number == self._round:
+                self._kept = kept
                 self._predict(kept)
 
         def failed(error: Exception) -> None:
@@ -187,8 +185,14 @@ class LearningAgain(Work):
         new.reviewed |= review.reviewed
         scan, voxels, number = scan_of(mask), voxels_of(mask), self._round
 
+        kept = self._kept
+        assert kept is not None
+
         def compare() -> str:
             truth = np.asarray(scan.fold(voxels))
+            for z, where in enumerate(kept.where):
+                if z not in new.reviewed:
+                    new.vouch(z, where)
             return comparison(review.dice(truth), new.dice(truth))
 
         def show(text: str) -> None:
@@ -203,7 +207,7 @@ class LearningAgain(Work):
         self._background.run(compare, show, failed)
 
     def _finish(self, ending: Ending) -> None:
-        self._mask = None
+        self._mask = self._kept = None
         self._session.ended(Verb.REVIEW)
         self.ended.emit(ending)
 

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -27,8 +27,8 @@ from napari_unet.session import Session, TrainedModel, Verb
 
 PREVIEW_NAME = "U-Net preview"
 
-
-Lesson: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+Reading: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""Makes paint of what a layer holds, both (Z, Y, X) uint8; it is called in a thread."""
 PaintedLayers: TypeAlias = "tuple[tuple[weakref.ref[Image], ...], weakref.ref[Labels]]"
 """The image layers of a scan, and its paint layer, while they are there."""
 
@@ -42,15 +42,31 @@ class Lend(Protocol):
 
 @dataclass(frozen=True)
 class Painted:
-    """A scan as its channels, the voxels of its paint in the shape of the user, and the name of the paint.
-
-    ``lesson`` makes what is learned of the paint, (Z, Y, X) uint8; it is called in a thread.
-    """
+    """A scan as its channels, the voxels of its paint in the shape of the user, the name of the paint, its reading."""
 
     scans: list[Scan]
     voxels: NDArray[Any]
     name: str
-    lesson: Lesson | None = None
+    read: Reading | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How a layer that is no paint is learned from.
+
+    Parameters
+    ----------
+    read
+        Makes paint of that layer.
+    paint
+        The paint of the same scan, which is shown again beside it.
+    read_paint
+        How all paint that is shown again is read.
+    """
+
+    read: Reading
+    paint: Labels | None
+    read_paint: Reading
 
 
 class Training(ScanActivity):
@@ -96,7 +112,7 @@ class Training(ScanActivity):
             What to begin with. A model that goes on is shown again what it learned from in this window, as far as
             those layers are still there.
         lesson
-            Makes what is learned of the paint, (Z, Y, X) uint8, in a thread; the paint as it is when None.
+            How ``paint`` is learned from where it is a mask that a person corrected.
 
         Raises
         ------
@@ -109,14 +125,18 @@ class Training(ScanActivity):
         scans = self._follow(viewer, images)
         voxels, name = voxels_of(paint), paint.name
         scans[0].fold(voxels, f'"{name}"')
-        again = self._learned_before(viewer, beginning, paint)
+        again = self._learned_before(viewer, beginning, paint if lesson is None else lesson.paint)
+        if lesson is not None and lesson.paint is not None:
+            again.append(Painted(scans, voxels_of(lesson.paint), lesson.paint.name))
+        if lesson is not None:
+            again = [replace(painted, read=lesson.read_paint) for painted in again]
         if self._preview is not None and self._preview.lies_on(images[0]):
             self._preview.show_empty()
         else:
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        painted, looked_at = Painted(scans, voxels, name, lesson), self._looked_at
+        painted, looked_at = Painted(scans, voxels, name, lesson and lesson.read), self._looked_at
         start_path = "" if beginning.model is None else str(beginning.model.path)
         unfinished = beginning.unfinished or (None if start_path else new_state())
         model_path = str(self._exchange.path(SUFFIX))
@@ -141,13 +161,16 @@ class Training(ScanActivity):
             )
 
         self._begin(make_request)
-        self._learning_from = (*self._sources_of(beginning), (tuple(map(weakref.ref, images)), weakref.ref(paint)))
+        learned_from = paint if lesson is None else lesson.paint
+        self._learning_from = self._sources_of(beginning)
+        if learned_from is not None and all(ref() is not learned_from for _, ref in self._learning_from):
+            self._learning_from += ((tuple(map(weakref.ref, images)), weakref.ref(learned_from)),)
 
     def _sources_of(self, beginning: Beginning) -> "tuple[PaintedLayers, ...]":
         """Give the layers that the model learned from which goes on."""
         return () if beginning.model is None else self._learned_from.get(beginning.model.path, ())
 
-    def _learned_before(self, viewer: ViewerModel, beginning: Beginning, paint: Labels) -> "list[Painted]":
+    def _learned_before(self, viewer: ViewerModel, beginning: Beginning, paint: Labels | None) -> "list[Painted]":
         """Give what a model learned from before, as it is now, as far as it is there and is not learned from anyway."""
         found = []
         for image_refs, paint_ref in self._sources_of(beginning):
@@ -212,8 +235,8 @@ def share(painted: Painted, exchange: Exchange, lend: Lend) -> tuple[SharedScan,
     """Copy a scan and its paint for the other process, noting with ``lend``; give also the labels that are painted."""
     scan = stack_channels(painted.scans)
     folded = as_paint(np.asarray(scan.fold(painted.voxels)), f'"{painted.name}"')
-    if painted.lesson is not None:
-        folded = painted.lesson(folded)
+    if painted.read is not None:
+        folded = painted.read(folded)
     return lend(exchange.put_scan(scan)), lend(exchange.put(folded)), _labels_in(folded)
 
 

@@ -115,7 +115,7 @@ def gather(
     _check(scans, paints)
     network = config.network if start is None else start.model.description.network
     summaries = [PaintSummary.of(scan.grid, count_slices(paint)) for scan, paint in zip(scans, paints, strict=True)]
-    labels = _labels(summaries, config)
+    labels = _labels(summaries, config, fewest=2 if start is None else 1)
     new, notes = len(scans), [*map(_not_numbers, scans)]
     if start is not None:
         check_start(start, scans)
@@ -212,10 +212,10 @@ def _check(scans: Sequence[Scan], paints: Sequence[NDArray[np.uint8]]) -> None:
             )
 
 
-def _labels(summaries: Sequence[PaintSummary], config: TrainConfig) -> tuple[int, ...]:
+def _labels(summaries: Sequence[PaintSummary], config: TrainConfig, fewest: int) -> tuple[int, ...]:
     """Labels of the output channels; scans without paint are fine as long as one has enough."""
     labels = channel_labels(summaries, config.unpainted)
-    if len(labels) < 2:
+    if len(labels) < fewest:
         for summary in summaries:
             summary.check(config.unpainted)
     return labels

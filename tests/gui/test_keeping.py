@@ -27,6 +27,7 @@ def worked(window, phantom, tmp_path):
     review = Review(tmp_path / "model.unet", {2})
     for z, plane in enumerate(window.mask.data):
         review.note(z, plane)
+    review.vouch(3, window.mask.data[3] > 0)
     window.mask.metadata[METADATA] = {REVIEW: review}
     window.open("Train")
     window.mask.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
@@ -69,6 +70,7 @@ def test_all_comes_back_as_it_was(left, new_window):
     review = review_of(mask)
     assert review.reviewed == {2}
     assert np.argwhere(review.corrected(0, mask.data[0])).tolist() == [[1, 1]]
+    np.testing.assert_array_equal(review.vouched(3, mask.data[3].shape), mask.data[3] > 0)
 
 
 def test_the_old_journal_goes_once_its_work_is_kept_anew(left, new_window):
@@ -105,7 +107,12 @@ def test_a_deleted_layer_is_forgotten_and_a_preview_never_kept(worked):
     preview.editable = False
     keep(worked)
     (journal,) = journals()
-    worked.until(lambda: {p.name for p in journal.glob("*.planes")} == {"layer2.planes", "layer2-written.planes"})
+    worked.until(
+        lambda: (
+            {p.name for p in journal.glob("*.planes")}
+            == {f"layer2{end}.planes" for end in ("", "-written", "-vouched")}
+        )
+    )
 
 
 def test_a_scan_that_is_gone_is_named(left, new_window):
