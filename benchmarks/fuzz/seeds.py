@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -55,12 +56,22 @@ def make_seeds(folder: Path, only: str | None = None) -> dict[str, list[Path]]:
         add(suffix, lambda path: Image.fromarray(ARRAY[0].astype(np.uint8)).save(path))
         add(suffix, lambda path: Image.fromarray(np.stack([ARRAY[0].astype(np.uint8)] * 3, -1)).save(path))
     add(".npy", lambda path: np.save(path, ARRAY))
+    add(".npz", lambda path: np.savez_compressed(path, raw=ARRAY))
+    add(".npz", lambda path: np.savez(path, raw=ARRAY, other=ARRAY[0]))
+    for options in ({}, {"chunks": True, "compression": "gzip"}):
+        add(".h5", lambda path, options=options: _hdf5(path, options))
     for suffix in WRITE_SUFFIXES:
         if suffix not in (".dcm", ".tiff", ".ome.tiff"):
             add(suffix, lambda path: write_mask(path, mask))
     for save in (_slice, _compressed_slice, _frames, _segmentation):
         add(".dcm", save)
     return seeds
+
+
+def _hdf5(path: Path, options: dict[str, object]) -> None:
+    with h5py.File(path, "w") as file:
+        found = file.create_dataset("volumes/raw", data=ARRAY, **options)
+        found.attrs["element_size_um"] = (2.0, 1.0, 1.0)
 
 
 def _header(z: int = 0) -> FileDataset:

@@ -67,7 +67,8 @@ FORMATS = (
     Format((".tif", ".tiff"), "tiff", writes=True),
     Format((".png",), "picture"),
     Format((".jpg", ".jpeg"), "picture", masks=False),
-    Format((".npy",), "numpy_file"),
+    Format((".npy", ".npz"), "numpy_file", several=True),
+    Format((".h5", ".hdf5"), "hdf5", several=True),
     Format((".dcm",), "dicom", writes=True, geometry=True, writer="dicom.seg_writer", names_patient=True, several=True),
 )
 

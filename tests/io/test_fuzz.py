@@ -12,8 +12,8 @@ from napari_unet.io import READ_SUFFIXES
 ROOT = Path(__file__).parents[2]
 FILES = 2000
 GROUPS = ((".nii", ".nii.gz", ".npy", ".png", ".jpg"), (".nrrd", ".nhdr", ".seg.nrrd"), (".mha", ".mhd"),
-          (".tif", ".ome.tif"), (".dcm",))  # fmt: skip
-SAME = {".tiff", ".ome.tiff", ".jpeg"}
+          (".tif", ".ome.tif"), (".dcm",), (".npz", ".h5"))  # fmt: skip
+SAME = {".tiff", ".ome.tiff", ".jpeg", ".hdf5"}
 """Other names of formats that are tried."""
 
 

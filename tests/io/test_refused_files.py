@@ -4,6 +4,7 @@ import gzip
 import io
 import struct
 
+import h5py
 import nibabel as nib
 import numpy as np
 import psutil
@@ -29,6 +30,11 @@ def saved(folder, suffix):
         tifffile.imwrite(path, ARRAY.astype(np.uint16))
     elif suffix == ".npy":
         np.save(path, ARRAY)
+    elif suffix == ".npz":
+        np.savez_compressed(path, ARRAY)
+    elif suffix in (".h5", ".hdf5"):
+        with h5py.File(path, "w") as file:
+            file["raw"] = ARRAY
     else:
         sitk.WriteImage(sitk.GetImageFromArray(ARRAY), str(path), useCompression=suffix != ".nhdr")
     return path
