@@ -80,12 +80,11 @@ class LeftBehind:
             if written is not None and "review" in stored.about:
                 said = stored.about["review"]
                 review = Review(Path(said["model"]), said["reviewed"])
-                vouched = (
-                    self.arrays[f"{key}{VOUCHED}"].array if f"{key}{VOUCHED}" in self.arrays else written.array * 0
-                )
                 for z, plane in enumerate(written.array):
                     review.note(z, plane)
-                    review.vouch(z, vouched[z] > 0)
+                vouched = self.arrays.get(f"{key}{VOUCHED}")
+                for z, plane in enumerate(() if vouched is None else vouched.array):
+                    review.vouch(z, plane > 0)
             yield stored, review
 
 

@@ -136,7 +136,7 @@ class Training(ScanActivity):
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        painted, looked_at = Painted(scans, voxels, name, lesson and lesson.read), self._looked_at
+        painted, looked_at = Painted(scans, voxels, name, None if lesson is None else lesson.read), self._looked_at
         start_path = "" if beginning.model is None else str(beginning.model.path)
         unfinished = beginning.unfinished or (None if start_path else new_state())
         model_path = str(self._exchange.path(SUFFIX))
