@@ -40,11 +40,7 @@ def written_whole(path: str | os.PathLike[str], check: Callable[[Path], None] | 
     target = Path(path)
     if target.is_dir():
         raise BadInput(f"cannot write {target}: it is a folder. Give the file a name.")
-    try:
-        # A long name need not fit a second time.
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent))
-    except OSError as error:
-        raise BadInput(f"cannot write {target}: {error.strerror}. Choose a folder you may write to.") from error
+    folder = _folder_beside(target)
     temporary = folder / target.name
     try:
         yield temporary
@@ -58,6 +54,66 @@ def written_whole(path: str | os.PathLike[str], check: Callable[[Path], None] | 
             _flush(target.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def folder_written_whole(path: str | os.PathLike[str], check: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """Do the same for a folder of files, such as a Zarr group.
+
+    Parameters
+    ----------
+    path
+        The folder to make or replace.
+    check
+        As for :func:`written_whole`.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary folder, not yet existing.
+
+    Notes
+    -----
+    Two folders cannot be exchanged at once on every system: the older one is moved aside first, and moved back when the
+    new one cannot take its place. Only a computer that stops between the two leaves it aside, beside the new one, under
+    a name that ends with ".older".
+
+    Raises
+    ------
+    BadInput
+        The folder around it does not exist or may not be written to.
+    """
+    target = Path(path)
+    folder = _folder_beside(target)
+    temporary, aside = folder / target.name, target.with_name(f"{target.name[:200]}.older")
+    try:
+        yield temporary
+        for file in (*temporary.rglob("*"), temporary):
+            _flush(file)
+        if check is not None:
+            check(temporary)
+        if target.exists():
+            os.rename(target, aside)
+        try:
+            os.rename(temporary, target)
+        except OSError:
+            if aside.exists():
+                os.rename(aside, target)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            _flush(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_beside(target: Path) -> Path:
+    """Make a temporary folder beside a file or folder to be."""
+    try:
+        # A long name need not fit a second time.
+        return Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent))
+    except OSError as error:
+        raise BadInput(f"cannot write {target}: {error.strerror}. Choose a folder you may write to.") from error
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_unet.cli.output import notice
 from napari_unet.errors import BadInput
-from napari_unet.io import Mask, write_mask
+from napari_unet.io import Mask, in_zarr, write_mask
 from napari_unet.io.formats import patient_notice, suffix_of
 
 
@@ -29,7 +29,7 @@ def check_output(path: Path, suffixes: Sequence[str], inputs: Iterable[Path] = (
     """
     if not path.name.lower().endswith(tuple(suffixes)):
         raise BadInput(f"cannot write {path}: let its name end with {' or '.join(suffixes)}.")
-    if path.is_dir():
+    if path.is_dir() and not in_zarr(path):
         raise BadInput(f"cannot write {path}: it is a folder. Name a file in it.")
     for given in inputs:
         if path.exists() and given.exists() and path.samefile(given):

@@ -11,6 +11,7 @@ from napari.types import LayerData
 from napari_unet.io import Mask
 from napari_unet.io.files import is_dicom
 from napari_unet.io.formats import READ_SUFFIXES
+from napari_unet.io.zarr_file import in_zarr
 from napari_unet.runner.reading import Cancelled, reader
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -38,9 +39,9 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def _ours(path: Path) -> bool:
-    if path.is_dir():
+    if path.is_dir() and not in_zarr(path):
         return _has_dicom(path) or any(map(_has_dicom, _subfolders(path)))
-    return path.name.lower().endswith(READ_SUFFIXES) or is_dicom(path)
+    return path.name.lower().endswith(READ_SUFFIXES) or in_zarr(path) or is_dicom(path)
 
 
 def _has_dicom(folder: Path) -> bool:

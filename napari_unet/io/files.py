@@ -14,6 +14,7 @@ from napari_unet.io.contents import Contents
 from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
 from napari_unet.io.label_descriptions import described_beside
 from napari_unet.io.mask import Mask, named
+from napari_unet.io.ome_zarr_labels import is_label_image
 from napari_unet.io.proof import check_read_back, check_second_opinion
 from napari_unet.io.zarr_file import in_zarr, read_zarr
 from napari_unet.scan import Scan, stack_channels
@@ -76,6 +77,8 @@ def read_mask(path: PathLike, *, series: str | None = None) -> Mask:
         It would not fit into memory.
     """
     file = Path(path)
+    if in_zarr(file):
+        return _mask(file, _guarded(file, lambda: format_of(Path(".zarr")).load().read_labels(file)))
     form = _dicom(file) or format_of(file, MASK_SUFFIXES)
     chosen = (series,) if form.several else ()
     return _mask(file, _read(file, lambda: form.load().read_labels(file, *chosen)))
@@ -97,6 +100,8 @@ def read_scan_or_mask(path: PathLike, *, series: str | None = None, assume_even_
         As :func:`read_scan`.
     """
     file = Path(path)
+    if in_zarr(file):
+        return read_mask(file) if is_label_image(file) else read_zarr(file)
     contents = _contents(file, series, assume_even_spacing=assume_even_spacing)
     if contents.classes is not None:
         try:
@@ -132,12 +137,20 @@ def write_mask(path: PathLike, mask: Mask) -> Path:
     """
     target = Path(path)
     form = format_of(target, WRITE_SUFFIXES)
-    if target.is_dir():
+    if target.is_dir() and not form.folder:
         raise BadInput(f"{target} is a folder: choose a file name in it.")
     complete = replace(mask, labels=np.ascontiguousarray(mask.labels), classes=named(mask.labels, mask.classes))
+    writer = form.load_writer()
+
+    def check(written: Path) -> None:
+        _check(written, complete, form)
+
     try:
-        with written_whole(target, check=lambda written: _check(written, complete, form)) as temporary:
-            form.load_writer().write(temporary, complete)
+        if form.folder:
+            writer.write_folder(target, complete, check)
+            return target
+        with written_whole(target, check=check) as temporary:
+            writer.write(temporary, complete)
     except (OSError, RuntimeError, ValueError) as error:  # SimpleITK raises RuntimeError for everything
         raise BadInput(
             f"{target} could not be written ({_reason(error)}): is the disk full? An older file is untouched."

@@ -30,6 +30,8 @@ class Format:
         Whether masks are written in it.
     geometry
         Whether the position and orientation in the patient survive, besides the spacing.
+    folder
+        Whether it is a folder of files; then ``write_folder(path, mask, check)`` writes it whole or not at all.
     writer
         Name of the module that writes masks, when it is another; it has ``read_back(path, mask)`` too, for files
         that cannot be understood without what they were made from.
@@ -44,6 +46,7 @@ class Format:
     masks: bool = True
     writes: bool = False
     geometry: bool = False
+    folder: bool = False
     writer: str = ""
     names_patient: bool = False
     several: bool = False
@@ -65,6 +68,7 @@ FORMATS = (
     Format((".nhdr", ".mhd"), "itk", geometry=True),
     Format((".ome.tif", ".ome.tiff"), "tiff", writes=True, writer="ome_tiff"),
     Format((".tif", ".tiff"), "tiff", writes=True),
+    Format((".ome.zarr", ".zarr"), "ome_zarr_labels", writes=True, folder=True),
     Format((".png",), "picture"),
     Format((".jpg", ".jpeg"), "picture", masks=False),
     Format((".npy", ".npz"), "numpy_file", several=True),

@@ -41,14 +41,14 @@ def read_zarr(path: Path) -> Scan:
     """
     import dask.array as da
 
-    node = _open(path)
-    group = _multiscales(node)
+    node = open_zarr(path)
+    group = multiscales_of(node)
     if group:
         dataset = group["datasets"][0]
         array = node[dataset["path"]]
         axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in group.get("axes", ())]
         letters = "".join(axis["name"] for axis in axes).upper() or "TCZYX"[-array.ndim :]
-        spacing, unit = _spacing(axes, group, dataset)
+        spacing, unit = spacing_of(axes, group, dataset)
     elif hasattr(node, "shape"):
         array, letters = node, {2: "YX", 3: "ZYX", 4: "CZYX"}.get(node.ndim, "")
         spacing, unit = (1.0, 1.0, 1.0), "pixel"
@@ -85,11 +85,11 @@ class GrowingLabels:
     def __init__(self, path: Path, scan: Scan, classes: Sequence[ClassInfo], made_by: str) -> None:
         if scan.depth != scan.grid[0]:
             raise BadInput(f'"{scan.name}" is a series: predict its volumes one by one.')
-        zarr = _zarr()
+        zarr = zarr_library()
         image = path.parent.parent if path.parent.name == "labels" and in_zarr(path.parent.parent) else None
         form = zarr.open_group(image, mode="r").metadata.zarr_format if image is not None and image.exists() else 3
         if path.exists():
-            self._group = _open(path)
+            self._group = open_zarr(path)
             if self._group.attrs.get(KEY, {}).get("made_by") != made_by:
                 raise BadInput(f"{path} is there already and was made otherwise: choose another name.")
         else:
@@ -98,10 +98,13 @@ class GrowingLabels:
                 chunks = (1, *(min(CHUNK, side) for side in scan.grid[1:]))
                 self._group.create_array("0", shape=scan.grid, chunks=chunks, dtype="uint8")
                 self._group.attrs.update(
-                    {**_about(path.name, scan, classes, form), KEY: {"made_by": made_by, "done": []}}
+                    {
+                        **about_labels(path.name, scan.spacing, scan.unit, classes, form),
+                        KEY: {"made_by": made_by, "done": []},
+                    }
                 )
                 if image is not None:
-                    _enter(zarr.open_group(path.parent, mode="a", zarr_format=form), path.name, form)
+                    enter_in_list(zarr.open_group(path.parent, mode="a", zarr_format=form), path.name, form)
             except OSError as error:
                 raise BadInput(f"cannot write {path}: {error.strerror}. Choose a folder you may write to.") from error
         self.array: Any = self._group["0"]
@@ -119,7 +122,8 @@ class GrowingLabels:
         return count_labels(self.array[z] for z in self.done)
 
 
-def _zarr() -> Any:
+def zarr_library() -> Any:
+    """Import zarr, or say how to install it."""
     try:
         import zarr
     except ImportError as error:
@@ -127,8 +131,17 @@ def _zarr() -> Any:
     return zarr
 
 
-def _open(path: Path) -> Any:
-    zarr = _zarr()
+def open_zarr(path: Path) -> Any:
+    """Open an array or group, for writing where that is allowed.
+
+    Raises
+    ------
+    BadInput
+        It is none.
+    MissingDependency
+        zarr is not installed.
+    """
+    zarr = zarr_library()
     if not path.exists():
         raise BadInput(f"cannot read {path}: there is no such folder.")
     try:
@@ -143,16 +156,18 @@ def _writable(path: Path) -> bool:
     return os.access(path, os.W_OK)
 
 
-def _multiscales(node: Any) -> dict[str, Any] | None:
+def multiscales_of(node: Any) -> dict[str, Any] | None:
+    """Give what a group says about its first image; None when it is no image."""
     about = node.attrs.get("ome", node.attrs)
     found = about.get("multiscales") or [None]
     first: dict[str, Any] | None = found[0]
     return first
 
 
-def _spacing(
+def spacing_of(
     axes: Sequence[dict[str, Any]], group: dict[str, Any], dataset: dict[str, Any]
 ) -> tuple[tuple[float, float, float], Unit]:
+    """Give the (z, y, x) spacing of one resolution of an image, in mm when its units are known."""
     scale = np.ones(len(axes))
     for of in (dataset, group):
         for transformation in of.get("coordinateTransformations", ()):
@@ -167,20 +182,47 @@ def _spacing(
     return (steps["z"], steps["y"], steps["x"]), "mm" if known and len(axes) else "pixel"
 
 
-def _about(name: str, scan: Scan, classes: Sequence[ClassInfo], form: int) -> dict[str, Any]:
-    """Describe labels as OME-Zarr does, in the version that goes with a Zarr format."""
+def about_labels(
+    name: str,
+    spacing: Sequence[float],
+    unit: Unit,
+    classes: Sequence[ClassInfo],
+    form: int,
+    coarser: Sequence[int] = (1,),
+) -> dict[str, Any]:
+    """Describe labels as OME-Zarr does, in the version that goes with a Zarr format.
+
+    Parameters
+    ----------
+    name
+        Theirs.
+    spacing
+        Of the axes (z, y, x), or (t, z, y, x).
+    unit
+        Of the spacing.
+    classes
+        Names and colours.
+    form
+        The Zarr format.
+    coarser
+        How many times larger the voxels of each resolution are, along y and x.
+    """
     version = "0.4" if form == 2 else "0.5"
-    unit = {"unit": "millimeter"} if scan.unit == "mm" else {}
+    in_unit = {"unit": "millimeter"} if unit == "mm" else {}
+    axes: list[dict[str, str]] = [{"name": axis, "type": "space", **in_unit} for axis in "zyx"]
     of_class = [
         {"label-value": info.label, "rgba": [round(255 * part) for part in (*info.colour, 1)]} for info in classes
     ]
     names = [{"label-value": info.label, "name": info.name} for info in classes]
-    scale = [{"type": "scale", "scale": list(scan.spacing)}]
+    scales = [[*spacing[:-2], *(step * times for step in spacing[-2:])] for times in coarser]
     multiscales = {
         "version": version,
         "name": name,
-        "axes": [{"name": axis, "type": "space", **unit} for axis in "zyx"],
-        "datasets": [{"path": "0", "coordinateTransformations": scale}],
+        "axes": [{"name": "t", "type": "time"}] * (len(spacing) - 3) + axes,
+        "datasets": [
+            {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+            for level, scale in enumerate(scales)
+        ],
     }
     about = {
         "multiscales": [multiscales],
@@ -189,7 +231,7 @@ def _about(name: str, scan: Scan, classes: Sequence[ClassInfo], form: int) -> di
     return about if form == 2 else {"ome": {"version": version, **about}}
 
 
-def _enter(labels: Any, name: str, form: int) -> None:
+def enter_in_list(labels: Any, name: str, form: int) -> None:
     """Enter labels in the list of an image's."""
     about = dict(labels.attrs) if form == 2 else dict(labels.attrs.get("ome", {"version": "0.5"}))
     about["labels"] = sorted({*about.get("labels", ()), name})

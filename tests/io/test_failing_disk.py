@@ -21,7 +21,9 @@ def small_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.fixture(params=[known.suffixes[0] for known in FORMATS if known.writes and not known.names_patient])
+@pytest.fixture(
+    params=[known.suffixes[0] for known in FORMATS if known.writes and not known.names_patient and not known.folder]
+)
 def old(request, tmp_path):
     path = tmp_path / f"mask{request.param}"
     write_mask(path, Mask(np.eye(8, dtype=np.uint8), "YX"))

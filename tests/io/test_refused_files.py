@@ -15,7 +15,7 @@ from PIL import Image
 
 from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput, OutOfMemory
-from napari_unet.io import MASK_SUFFIXES, READ_SUFFIXES, Mask, read_mask, read_scan, write_mask
+from napari_unet.io import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, Mask, read_mask, read_scan, write_mask
 
 ARRAY = np.random.default_rng(0).integers(0, 3, (8, 16, 16)).astype(np.int16)
 
@@ -40,7 +40,9 @@ def saved(folder, suffix):
     return path
 
 
-SAVED = tuple(suffix for suffix in READ_SUFFIXES if suffix != ".dcm")
+FOLDERS = tuple(suffix for known in FORMATS if known.folder for suffix in known.suffixes)
+FILES = tuple(suffix for suffix in READ_SUFFIXES if suffix not in FOLDERS)
+SAVED = tuple(suffix for suffix in FILES if suffix != ".dcm")
 WHOLE = tuple(suffix for suffix in SAVED if suffix not in (".nhdr", ".mhd"))
 
 
@@ -67,7 +69,7 @@ def test_its_second_file_cut_short_or_gone(tmp_path, suffix):
         read_scan(path)
 
 
-@pytest.mark.parametrize("suffix", READ_SUFFIXES)
+@pytest.mark.parametrize("suffix", FILES)
 def test_empty_missing_a_folder_or_something_else(tmp_path, suffix):
     path = tmp_path / f"thorax{suffix}"
     with pytest.raises(BadInput, match="thorax"):
