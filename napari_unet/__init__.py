@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.config import PRESETS, FillBetweenConfig, PredictConfig, RefineConfig, TrainConfig, Unpainted
     from napari_unet.evaluation import evaluate
     from napari_unet.inference import predict
-    from napari_unet.io import read_mask, read_scan, write_mask
+    from napari_unet.io import export, onto_grid, read_mask, read_scan, write_mask
     from napari_unet.model_file import Model, load_model
     from napari_unet.refinement import Probabilities, fill_between, refine, suggest
     from napari_unet.scan import Scan
@@ -35,8 +35,10 @@ _WHERE = {
     "TrainConfig": "config",
     "Unpainted": "config",
     "evaluate": "evaluation",
+    "export": "io",
     "fill_between": "refinement",
     "load_model": "model_file",
+    "onto_grid": "io",
     "predict": "inference",
     "read_mask": "io",
     "read_scan": "io",
@@ -57,8 +59,10 @@ __all__ = [
     "TrainConfig",
     "Unpainted",
     "evaluate",
+    "export",
     "fill_between",
     "load_model",
+    "onto_grid",
     "predict",
     "read_mask",
     "read_scan",

@@ -11,7 +11,7 @@ from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import FillBetweenConfig
-from napari_unet.io import WRITE_SUFFIXES, read_mask
+from napari_unet.io import WRITE_SUFFIXES, check_mask_fits, read_mask
 
 
 def add_to(commands: Any) -> None:
@@ -37,6 +37,7 @@ def run(args: Namespace) -> None:
     check_output(args.output, WRITE_SUFFIXES, [args.paint])
     paint = read_mask(args.paint)
     grid = paint.as_scan(args.paint.name)
+    check_mask_fits(args.output, grid)
     job = fill_between_job(
         grid.fold(paint.labels), config_from(args, FillBetweenConfig()), spacing=grid.spacing, depth=grid.depth
     )

@@ -13,7 +13,7 @@ from napari_unet.cli.output import notice, print_json
 from napari_unet.cli.running import run as run_job
 from napari_unet.cli.suggest import suggest
 from napari_unet.config import RefineConfig
-from napari_unet.io import WRITE_SUFFIXES, Mask, read_mask
+from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits, read_mask
 from napari_unet.io.mask import named
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def run(args: Namespace) -> None:
     if mask.unit == "pixel":
         notice(f"{args.mask} does not say how large a voxel is: lengths in mm are taken as voxels.")
     grid = mask.as_scan(args.mask.name)
+    check_mask_fits(args.output, grid)
     job = refine_job(
         grid.fold(mask.labels),
         config,

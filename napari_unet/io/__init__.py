@@ -4,7 +4,7 @@ One table of formats (:mod:`~napari_unet.io.formats`), one module for each libra
 not at all, and read back and compared before they replace an older file.
 """
 
-from napari_unet.io.export import EXPORT_SUFFIXES, export
+from napari_unet.io.exports import EXPORT_SUFFIXES, export
 from napari_unet.io.files import check_mask_fits, read_mask, read_scan, read_scan_or_mask, write_mask
 from napari_unet.io.formats import FORMATS, MASK_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Format, format_of
 from napari_unet.io.mask import Mask

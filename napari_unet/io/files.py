@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -141,6 +142,7 @@ def write_mask(path: PathLike, mask: Mask) -> Path:
         raise BadInput(f"{target} is a folder: choose a file name in it.")
     complete = replace(mask, labels=np.ascontiguousarray(mask.labels), classes=named(mask.labels, mask.classes))
     writer = form.load_writer()
+    _check_name(writer, target)
 
     def check(written: Path) -> None:
         _check(written, complete, form)
@@ -169,8 +171,14 @@ def check_mask_fits(path: str | os.PathLike[str], scan: Scan) -> None:
         The format needs a library that is not installed.
     """
     writer = format_of(Path(path), WRITE_SUFFIXES).load_writer()
+    _check_name(writer, Path(path))
     if hasattr(writer, "check_fits"):
         writer.check_fits(scan)
+
+
+def _check_name(writer: ModuleType, path: Path) -> None:
+    if hasattr(writer, "check_name"):
+        writer.check_name(path)
 
 
 def _contents(file: Path, series: str | None, *, assume_even_spacing: bool) -> Contents:

@@ -14,7 +14,8 @@ class Format:
 
     A module of this package does the work, imported when first needed. It has ``read(path)``, and
     ``read_labels(path)`` when ``masks``; it, or the module named as ``writer``, has ``write(path, mask)`` when
-    ``writes``, and ``check_fits(scan)`` when it cannot hold every mask. They raise a ``UnetError`` where they can
+    ``writes``, ``check_fits(scan)`` when it cannot hold every mask, and ``check_name(path)`` when not every name
+    will do. They raise a ``UnetError`` where they can
     say something better than "damaged"; what else their library raises is caught once, by
     :mod:`napari_unet.io.files`.
 

@@ -117,6 +117,23 @@ def _legend(header: Any) -> Legend | None:
     return None
 
 
+def check_name(path: Path) -> None:
+    """Check that a mask of that name will be found: ITK takes the voxels of ``a.nii`` for those of ``a.nii.gz``.
+
+    Raises
+    ------
+    BadInput
+        The other one lies beside it.
+    """
+    compressed = path.name.lower().endswith(".gz")
+    beside = path.with_name(path.name[: -len(".gz")] if compressed else f"{path.name}.gz")
+    if beside.exists():
+        raise BadInput(
+            f"{beside.name} lies beside {path.name}: 3D Slicer, ITK-SNAP and other programs made with ITK would show "
+            "the voxels of one for those of the other. Choose another name."
+        )
+
+
 def write(path: Path, mask: Mask) -> None:
     """Write a mask: uint8, intent "label", every text field blank.
 

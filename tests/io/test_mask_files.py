@@ -13,7 +13,7 @@ from PIL import Image
 
 from napari_unet.annotation import ClassInfo, new_class
 from napari_unet.errors import BadInput
-from napari_unet.io import FORMATS, Mask, read_mask, read_scan, read_scan_or_mask, write_mask
+from napari_unet.io import FORMATS, Mask, check_mask_fits, read_mask, read_scan, read_scan_or_mask, write_mask
 from napari_unet.scan import Geometry, Scan
 
 ALONE = tuple(suffix for known in FORMATS if known.writes and not known.names_patient for suffix in known.suffixes)
@@ -146,6 +146,17 @@ def test_a_spacing_in_pixels_is_not_taken_for_millimetres(tmp_path, suffix):
     written = Mask(np.eye(5, dtype=np.uint8)[None], spacing=(4.0, 1.0, 1.0), unit="pixel")
     read = read_mask(write_mask(tmp_path / f"mask{suffix}", written))
     assert (read.spacing, read.unit, read.geometry) == ((4.0, 1.0, 1.0), "pixel", None)
+
+
+@pytest.mark.parametrize(("there", "name"), [("a.nii", "a.nii.gz"), ("a.nii.gz", "a.nii"), ("A.NII", "A.NII.gz")])
+def test_a_mask_that_itk_would_take_for_another_file_is_refused(tmp_path, there, name):
+    """ITK takes the voxels of a.nii for those of a.nii.gz, with the header of the latter."""
+    write_mask(tmp_path / there, Mask(np.zeros((2, 3, 4), np.uint8)))
+    with pytest.raises(BadInput, match="ITK"):
+        write_mask(tmp_path / name, Mask(np.ones((2, 3, 4), np.uint8)))
+    with pytest.raises(BadInput, match="ITK"):
+        check_mask_fits(tmp_path / name, Scan.from_array(np.zeros((2, 3, 4))))
+    assert [entry.name for entry in tmp_path.iterdir()] == [there]
 
 
 def test_five_axes_do_not_fit(tmp_path):
