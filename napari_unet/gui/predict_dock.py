@@ -75,8 +75,7 @@ class PredictDock(Dock):
         options = QWidget()
         column = QVBoxLayout(options)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.form)
-        for widget in (self.others, self.show_likely, self.show_doubt, self.keep):
+        for widget in (self.show_likely, self.show_doubt, self.keep, self.others, self.form):
             column.addWidget(widget)
         self.column.addWidget(Folded("Options", options))
         self.column.addWidget(self.panel)

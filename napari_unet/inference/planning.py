@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari_unet.config import PredictConfig
+from napari_unet.config import Flip, PredictConfig
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
 from napari_unet.inference.maps import Maps
 from napari_unet.inference.matching import Match
@@ -79,7 +79,19 @@ def prepared(
         reading = Regridded(reading, grid)
         keeps = back = BroughtBack(out, grid, ask.slices, engine.classes)
         todo = Todo(back.wanted, ask.look_at, lambda z: min(grid.needed(z, between=False)))
-    return Work(scan.name, reading, engine, todo, keeps, out.wants, (*matched.notes, *about))
+    to_say = (*matched.notes, *about_views(models, config.views), *about)
+    return Work(scan.name, reading, engine, todo, keeps, out.wants, to_say)
+
+
+def about_views(models: Sequence[Model], views: int) -> tuple[str, ...]:
+    """Warn of views that a model never learned from."""
+    needed = {1: Flip, 2: (Flip.SIDEWAYS, Flip.ALL)}.get(views, (Flip.ALL,))
+    if all(model.description.training.augment.flip in needed for model in models):
+        return ()
+    return (
+        "The model did not learn from mirrored pictures, so views of them may confuse sides such as left and right: "
+        "set views to 1, or train with flip.",
+    )
 
 
 def _grid(scan: Scan, matched: Match, part: Part, engine: Engine) -> Grid | None:

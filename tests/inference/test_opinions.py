@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet.config import PredictConfig
+from napari_unet.config import Flip, PredictConfig
 from napari_unet.errors import BadInput
 from napari_unet.inference import predict
 from napari_unet.inference.engine import Engine
@@ -61,6 +61,17 @@ def test_views_of_a_mirrored_scan_are_the_mirrored_result(phantom, config):
     there = predict(model, scan, views).labels
     mirrored = predict(model, type(scan)(scan.array[..., ::-1]), views).labels
     np.testing.assert_array_equal(mirrored, there[..., ::-1])
+
+
+@pytest.mark.parametrize(("flip", "views", "said"), [("none", 1, 0), ("none", 2, 1), ("sideways", 2, 0), ("all", 8, 0)])
+def test_views_that_were_not_learned_from_are_worth_a_note(phantom, config, flip, views, said):
+    model = phantom.model()
+    augment = model.description.training.augment.model_copy(update={"flip": Flip(flip)})
+    training = model.description.training.model_copy(update={"augment": augment})
+    model = Model(model.description.model_copy(update={"training": training}), model.weights)
+    result = predict(model, phantom.scan(1, 16, 16), config.model_copy(update={"views": views}))
+    assert len(result.notes) == said
+    assert all("left and right" in note for note in result.notes)
 
 
 def test_dropout_leaves_doubt_and_the_same_doubt_each_time(phantom, config):
