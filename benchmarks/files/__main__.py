@@ -19,15 +19,25 @@ import pydicom
 
 from napari_unet.annotation import new_class
 from napari_unet.errors import UnetError
-from napari_unet.io import READ_SUFFIXES, WRITE_SUFFIXES, Mask, check_mask_fits, read_mask, read_scan, write_mask
+from napari_unet.io import (
+    READ_SUFFIXES,
+    WRITE_SUFFIXES,
+    Mask,
+    check_mask_fits,
+    in_zarr,
+    read_mask,
+    read_scan,
+    write_mask,
+)
 from napari_unet.io.files import is_dicom
 from napari_unet.io.formats import format_of, suffix_of
+from napari_unet.io.questions import Several
 from napari_unet.io.sample import SCAN, sample_folder
 from napari_unet.scan import Scan
 
 CLOSE = 1e-4
 """In mm, between a matrix as it was and as it comes back."""
-ALIASES = (".nii", ".tiff", ".ome.tiff")
+ALIASES = (".nii", ".tiff", ".ome.tiff", ".zarr")
 """Other suffixes of formats that are written anyway."""
 FORMATS_WRITTEN = tuple(suffix for suffix in WRITE_SUFFIXES if suffix not in ALIASES)
 
@@ -45,6 +55,10 @@ def sources(folder: Path) -> Iterator[tuple[str, Path, str | None]]:
     """Find everything that can be a scan: (kind, path, DICOM series); of a series its folder."""
     in_folders: dict[Path, Counter[str]] = defaultdict(Counter)
     for path in sorted(folder.rglob("*")):
+        if in_zarr(path):
+            if path.is_dir() and in_zarr(Path(path.name)):
+                yield ".zarr", path, None
+            continue
         if not path.is_file():
             continue
         if is_dicom(path):
@@ -62,9 +76,18 @@ def sources(folder: Path) -> Iterator[tuple[str, Path, str | None]]:
             yield "DICOM", place, uid
 
 
+def scans_in(path: Path, series: str | None) -> Iterator[Scan]:
+    """Read a scan, or each of the arrays between which a file leaves the choice."""
+    try:
+        yield read_scan(path, series=series)
+    except Several as several:
+        for choice in several.choices:
+            yield read_scan(path, series=choice.key)
+
+
 def mask_on(scan: Scan) -> Mask:
     """Make a mask of four classes of a scan, by quartiles of its first channel."""
-    channel = np.asarray(scan.array[0])
+    channel = np.asarray(scan.array)[0]
     limits = np.quantile(channel[:: max(1, len(channel) // 8)], (0.25, 0.5, 0.75))
     labels = np.digitize(channel, limits).astype(np.uint8)
     return Mask.on(scan, scan.unfold(labels), [new_class(label, f"quartile {label}") for label in (1, 2, 3, 7)])
@@ -119,12 +142,11 @@ def main() -> int:
     refused: list[str] = []
     for kind, path, series in found:
         try:
-            scan = read_scan(path, series=series)
+            for scan in scans_in(path, series):
+                read[kind] += 1
+                compare(kind, path, scan, tallies)
         except UnetError as error:
             refused.append(f"{path}: {error}")
-            continue
-        read[kind] += 1
-        compare(kind, path, scan, tallies)
     print_table(read, tallies)
     print(f"\n{len(refused)} not read:" if refused else "\nAll were read.")
     for line in refused:
