@@ -339,6 +339,8 @@ class PredictConfig(ComputeConfig):
     """How deep a U-Net++ trained with deep supervision goes: less is faster, and often as good; 0 is all of it."""
     resample: bool = True
     """See a scan of another spacing with voxels of the size the model learned from, and bring the result back."""
+    skip_empty: bool = True
+    """Leave pieces that are as dark as air, and darker than all that was painted, to the background: saves time."""
     views: Literal[1, 2, 4, 8] = 1
     """Average over mirrored and turned views, each as slow: 2 sideways, 4 also upside down, 8 also transposed."""
     dropout_samples: int = parameter(0, at_least=0, at_most=100, step=1)

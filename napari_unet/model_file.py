@@ -79,6 +79,8 @@ class ModelDescription(Config):
     """How it was trained."""
     learned_from: LearnedFrom
     """What it was trained on."""
+    darkest: tuple[float, ...] = ()
+    """The lowest normalised intensity of a painted structure, for each channel that the network sees; or nothing."""
     thresholds: dict[int, float] = Field(default_factory=dict)
     """By label, how likely a class must be to be taken; empty takes the likeliest class of each voxel."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_unet.config import Flip, PredictConfig
+from napari_unet.inference.emptiness import Emptiness
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
 from napari_unet.inference.maps import Maps
 from napari_unet.inference.matching import Match
@@ -80,7 +81,10 @@ def prepared(
         keeps = back = BroughtBack(out, grid, ask.slices, engine.classes)
         todo = Todo(back.wanted, ask.look_at, lambda z: min(grid.needed(z, between=False)))
     to_say = (*matched.notes, *about_views(models, config.views), *about)
-    return Work(scan.name, reading, engine, todo, keeps, out.wants, to_say)
+    described = [model.description for model in models]
+    known = [normalisation[c] for c in matched.channels]
+    empty = Emptiness.of(described, known, described[0].network.context) if config.skip_empty else None
+    return Work(scan.name, reading, engine, todo, keeps, out.wants, to_say, empty)
 
 
 def about_views(models: Sequence[Model], views: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_unet.errors import OutOfMemory
 from napari_unet.events import Command, Event, Note, Progress, SlicesDone, Started
+from napari_unet.inference.emptiness import Emptiness
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
 from napari_unet.inference.joining import Blended, Joining, SideBySide
 from napari_unet.inference.maps import Maps, Wanted
@@ -60,10 +61,14 @@ class Work:
         What is wanted besides labels.
     to_say
         What the user should know before it begins.
+    empty
+        What tells pieces that hold nothing; None when every piece is looked at.
     done
         Which slices of the scan are done.
     notes
         What the user was told.
+    left_out
+        How many tiles were found empty.
     """
 
     name: str
@@ -73,9 +78,11 @@ class Work:
     keeps: Keeps
     wanted: Wanted
     to_say: tuple[str, ...] = ()
+    empty: Emptiness | None = None
     done: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     begun: float = field(default_factory=monotonic)
+    left_out: int = 0
     cut: Cut = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +98,12 @@ class Work:
             yield from self._note(note)
         while self.todo.remaining and not self.todo.stopped:
             yield from self._predict(self.todo.nearest(self.cut.batch))
+        if self.left_out and self.empty is not None:
+            pieces = "1 piece holds" if self.left_out == 1 else f"{self.left_out} pieces hold"
+            yield from self._note(
+                f"{pieces} nothing brighter than {self.empty.words}, as air: left to the background unseen. "
+                'To have all looked at, switch "skip empty" off.'
+            )
 
     def _tell(self, event: Event) -> Events:
         self.todo.hear((yield event))
@@ -132,6 +145,10 @@ class Work:
         """Predict tiles of equal shape; None when memory does not suffice."""
         try:
             seen = np.stack([self.reading(tile.seen) for tile in tiles])
+            if self.empty is not None and self.empty.fills(seen):
+                self.left_out += len(tiles)
+                sides = (part.stop - part.start for part in tiles[0].core)
+                return self.empty.maps((len(tiles), *sides), wanted)
             return self.engine(seen, tiles[0].core_in_seen, wanted)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

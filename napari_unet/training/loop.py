@@ -322,6 +322,15 @@ def _description(
         spacing=first.spacing,
         unit=first.unit,
         normalisation=material.normalisation,
+        darkest=_darkest(material, given),
         training=config,
         learned_from=learned if given.start is None else added_to(given.start.model.description.learned_from, learned),
     )
+
+
+def _darkest(material: Material, given: Given) -> tuple[float, ...]:
+    """Give the lowest intensity of a structure, that of what was learned before included."""
+    if given.start is None:
+        return material.darkest
+    before = given.start.model.description.darkest
+    return tuple(map(min, material.darkest, before)) if len(before) == len(material.darkest) else ()

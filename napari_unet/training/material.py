@@ -62,6 +62,17 @@ class Material:
         """Label of each output channel."""
         return tuple(info.label for info in self.classes)
 
+    @property
+    def darkest(self) -> tuple[float, ...]:
+        """The lowest normalised intensity of a painted structure, for each channel that a network sees."""
+        structures = torch.tensor([c for c, label in enumerate(self.labels) if label])
+        lowest = []
+        for source in (*self.learned, *self.held_out):
+            painted = torch.isin(source.targets, structures.to(source.targets))
+            if painted.any():
+                lowest.append(source.image[:, painted].amin(dim=1).cpu())
+        return tuple(torch.stack(lowest).amin(dim=0).tolist()) if lowest else ()
+
 
 def normaliser_for(config: TrainConfig, material: Material) -> Normaliser:
     """Choose how a network normalises its features where that is left open.
