@@ -41,10 +41,12 @@ def test_flipped_and_permuted_grids_are_exact_there_and_back(place):
     np.testing.assert_array_equal(onto_grid(moved, mask.as_scan("before")).mask.labels, mask.labels)
 
 
-def test_it_agrees_with_simpleitk(place):
+@pytest.mark.parametrize("turned", [0.0, 0.2])
+def test_it_agrees_with_simpleitk(place, turned):
     mask = block(Geometry(place[0]))
     affine = place[0].copy()
-    affine[:3, :3] = affine[:3, :3] @ np.diag([0.61, 1.37, 0.83])
+    turn = np.array([[np.cos(turned), -np.sin(turned), 0], [np.sin(turned), np.cos(turned), 0], [0, 0, 1]])
+    affine[:3, :3] = turn @ affine[:3, :3] @ np.diag([0.61, 1.37, 0.83])
     affine[:3, 3] += affine[:3, :3] @ [0.3, -1.2, 1.1]
     scan = scan_at(affine, (13, 9, 20))
     expected = sitk.Resample(
