@@ -49,7 +49,7 @@ def read_live(reader: Reader, paths: Sequence[str]) -> Scan | Mask:
 
     while True:
         try:
-            return _while_alive(work, what, reader.cancel) if _in_window() else work()
+            return while_alive(work, f"Reading {what} ...", reader.cancel)
         except Several as question:
             if series is not None or not _in_window():
                 raise
@@ -92,16 +92,29 @@ class _Bell(QObject):
     rung = Signal()
 
 
-def _while_alive(work: Callable[[], Result], what: str, cancel: Callable[[], None]) -> Result:
-    """Do some work in a thread and let the window live meanwhile."""
+def while_alive(work: Callable[[], Result], text: str, cancel: Callable[[], None] | None = None) -> Result:
+    """Do some work in a thread and let the window live meanwhile; without a window just do it.
+
+    Parameters
+    ----------
+    work
+        What to do; it must not touch the viewer.
+    text
+        What to say when it takes a while.
+    cancel
+        Ends the work; there is no such button when None.
+    """
+    if not _in_window():
+        return work()
     loop, bell = QEventLoop(), _Bell()
     bell.rung.connect(loop.quit)
-    dialog = QProgressDialog(f"Reading {what} ...", "Cancel", 0, 0, _window())
-    dialog.setWindowTitle("Open")
+    dialog = QProgressDialog(text, "Cancel" if cancel else None, 0, 0, _window())
+    dialog.setWindowTitle("U-Net")
     dialog.setWindowModality(Qt.WindowModality.NonModal)
     dialog.setMinimumDuration(24 * 3600 * 1000)  # the timer shows it
     dialog.reset()
-    dialog.canceled.connect(cancel)
+    if cancel is not None:
+        dialog.canceled.connect(cancel)
     timer = QTimer()
     timer.setSingleShot(True)
     timer.timeout.connect(dialog.show)
@@ -110,10 +123,10 @@ def _while_alive(work: Callable[[], Result], what: str, cancel: Callable[[], Non
         future = pool.submit(work)
         future.add_done_callback(lambda _: bell.rung.emit())
         loop.exec()
-        if not future.done():  # the program is being closed
+        if cancel is not None and not future.done():  # the program is being closed
             cancel()
     timer.stop()
-    dialog.canceled.disconnect()
+    dialog.blockSignals(True)  # or else to close it is to cancel
     dialog.close()
     dialog.deleteLater()
     return future.result()

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.utils.notifications import show_info
 
 from napari_unet.errors import BadInput
 from napari_unet.gui.masks import mask_of
+from napari_unet.gui.opening import while_alive
 from napari_unet.io import EXPORT_SUFFIXES, WRITE_SUFFIXES, Mask, export
 from napari_unet.io.formats import patient_notice
 from napari_unet.io.surface import SUFFIXES as SURFACE_SUFFIXES
@@ -15,6 +17,8 @@ from napari_unet.io.surface import surface_files
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Save a Labels layer with its place, class names and colours, or its surfaces, volumes, or list of classes.
+
+    The window lives on while it is written, read back and compared.
 
     Parameters
     ----------
@@ -38,12 +42,19 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     target, typed = Path(path), Path(path)
     if not target.name.lower().endswith(EXPORT_SUFFIXES):
         target = target.with_name(target.name + WRITE_SUFFIXES[0])
-    mask = mask_of(data, attributes)
-    for file in _files(target, mask):
-        if file != typed and file.exists():
-            # The dialog asked about the name as it was typed.
-            raise BadInput(f"{file} exists already: type its whole name to replace it, or choose another name.")
-    written = export(target, mask)
+    # What is painted on while it is written is painted on the layer, not on the file.
+    voxels = np.array(data[0] if attributes.get("multiscale") else data)
+    as_it_is = {**attributes, "multiscale": False}
+
+    def work() -> list[Path]:
+        mask = mask_of(voxels, as_it_is)
+        for file in _files(target, mask):
+            if file != typed and file.exists():
+                # The dialog asked about the name as it was typed.
+                raise BadInput(f"{file} exists already: type its whole name to replace it, or choose another name.")
+        return export(target, mask)
+
+    written = while_alive(work, f"Saving {target.name} ...")
     if target.name.lower().endswith(WRITE_SUFFIXES) and (said := patient_notice(target)):
         show_info(said)
     return [str(file) for file in written]

@@ -1,13 +1,17 @@
 """napari opens scans and masks through this plugin, and saves masks with all that belongs to them."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
 from npe2 import PluginManifest
+from qtpy.QtCore import QTimer
 
 import napari_unet
 from napari_unet.annotation import ClassInfo
 from napari_unet.errors import BadInput
+from napari_unet.gui import writers
 from napari_unet.gui.readers import get_reader
 from napari_unet.gui.samples import chest
 from napari_unet.gui.writers import write_labels
@@ -101,6 +105,26 @@ def test_surfaces_are_named_by_class_and_replace_nothing_unasked(tmp_path, mask)
     for suffix in (".obj", ".csv", ".txt"):
         assert write_labels(str(tmp_path / f"a{suffix}"), data, attributes) == [str(tmp_path / f"a{suffix}")]
         write_labels(str(tmp_path / f"a{suffix}"), data, attributes)
+
+
+def test_the_window_lives_while_a_mask_is_saved_and_paint_then_does_not_get_into_it(tmp_path, mask, monkeypatch, qapp):
+    (layer,) = opened(write_mask(tmp_path / "mask.nii.gz", mask))
+    data, attributes, _ = layer.as_layer_data_tuple()
+    painted, write = threading.Event(), writers.export
+
+    def paint():
+        data[:] = 7
+        painted.set()
+
+    def slowly(path, mask):
+        assert painted.wait(10)
+        return write(path, mask)
+
+    monkeypatch.setattr(writers, "export", slowly)
+    QTimer.singleShot(0, paint)
+    (written,) = write_labels(str(tmp_path / "again.nii.gz"), data, attributes)
+    assert painted.is_set()
+    np.testing.assert_array_equal(read_mask(written).labels, mask.labels)
 
 
 def test_what_is_not_ours_is_left_to_others(tmp_path):
