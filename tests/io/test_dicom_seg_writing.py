@@ -127,6 +127,21 @@ def test_without_highdicom_it_says_what_to_install(series, tmp_path, monkeypatch
         write_mask(tmp_path / "seg.dcm", Mask.on(scan, labelled(scan), CLASSES))
 
 
+def test_a_full_disk_leaves_the_older_segmentation(written):
+    resource = pytest.importorskip("resource", reason="Windows cannot limit the size of files")
+    scan, path = written
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(BadInput, match=r"seg\.dcm"):
+            write_mask(path, Mask.on(scan, labelled(scan), CLASSES))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert not [entry for entry in path.parent.iterdir() if entry.name.startswith(".")]
+
+
 def test_a_frame_in_the_wrong_slice_is_noticed(series, tmp_path, monkeypatch):
     scan = read_scan(series)
     labels = labelled(scan)

@@ -177,6 +177,17 @@ def test_an_export_that_fails_leaves_the_old_file(tmp_path, suffix):
     assert old.is_file()
 
 
+@pytest.mark.parametrize("suffix", sorted({*EXPORT_SUFFIXES} - {".dcm"}))
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path, monkeypatch, suffix):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", denied)  # root may write anywhere
+    with pytest.raises(BadInput, match="Permission denied. Choose a folder you may write to"):
+        export(tmp_path / f"mask{suffix}", Mask(np.ones((2, 3, 4), np.uint8), classes=(new_class(1),)))
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path):
     with pytest.raises(BadInput, match=r"\.stl"):
         export(tmp_path / "a.docx", Mask(np.ones((2, 2), np.uint8), "YX"))
