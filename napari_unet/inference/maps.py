@@ -41,6 +41,10 @@ class Maps:
         """Give slice ``z``: (..., Y, X)."""
         return self._each(lambda values: values[..., z, :, :])
 
+    def copied(self) -> "Maps":
+        """Give a copy, which keeps nothing else in memory."""
+        return self._each(np.copy)
+
     def _each(self, view: Callable[[NDArray[Any]], NDArray[Any]]) -> "Maps":
         return Maps(
             view(self.labels),

@@ -78,7 +78,7 @@ def prepared(
         todo = Todo(ask.slices, ask.look_at, lambda z: z)
     else:
         reading = Regridded(reading, grid)
-        keeps = back = BroughtBack(out, grid, ask.slices, engine.classes)
+        keeps = back = BroughtBack(out, grid, ask.slices)
         todo = Todo(back.wanted, ask.look_at, lambda z: min(grid.needed(z, between=False)))
     to_say = (*matched.notes, *about_views(models, config.views), *about)
     described = [model.description for model in models]

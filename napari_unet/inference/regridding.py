@@ -12,7 +12,7 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.inference.maps import Maps
+from napari_unet.inference.maps import LABELS_ONLY, Maps
 from napari_unet.inference.reading import Reads
 from napari_unet.inference.tiling import ZYX, Box
 
@@ -171,32 +171,37 @@ class BroughtBack:
         The networks'.
     slices
         Which slices of the scan are wanted.
-    classes
-        How many.
     """
 
-    def __init__(self, out: Maps, grid: Grid, slices: Sequence[int], classes: int) -> None:
+    def __init__(self, out: Maps, grid: Grid, slices: Sequence[int]) -> None:
         self._out, self._grid = out, grid
-        between = out.probabilities is not None or out.uncertainty is not None
+        between = out.wants != LABELS_ONLY
         self._missing = {z: grid.needed(z, between=between) for z in slices}
-        self._maps = out.wants.room(grid.shape, classes)
+        self._wanted_by: dict[int, set[int]] = {}
+        for ours, theirs in self._missing.items():
+            for z in theirs:
+                self._wanted_by.setdefault(z, set()).add(ours)
+        self._kept: dict[int, Maps] = {}
 
     @property
     def wanted(self) -> set[int]:
         """Which slices of the networks are needed."""
-        return set().union(*self._missing.values())
+        return set(self._wanted_by)
 
     def keep(self, z: int, maps: Maps) -> list[int]:
-        """Take in the maps (Y, X) of slice ``z`` of the networks; give the slices of the scan that are done with it."""
-        self._maps.put(maps, z, slice(None), slice(None))
-        done = []
-        for ours, missing in list(self._missing.items()):
-            missing.discard(z)
-            if not missing:
-                self._bring_back(ours)
-                del self._missing[ours]
-                done.append(ours)
-        return done
+        """Take in the maps (Y, X) of slice ``z`` of the networks; give the slices of the scan that are done with it.
+
+        A slice is kept only for as long as another must come before what lies between the two can be told.
+        """
+        self._kept[z] = maps.copied()
+        done = [ours for ours in self._wanted_by[z] if self._missing[ours] <= self._kept.keys()]
+        for ours in done:
+            self._bring_back(ours)
+            for theirs in self._missing[ours]:
+                self._wanted_by[theirs].discard(ours)
+                if not self._wanted_by[theirs]:
+                    del self._kept[theirs]
+        return sorted(done)
 
     def _bring_back(self, z: int) -> None:
         rows, columns = (
@@ -204,22 +209,21 @@ class BroughtBack:
             for axis, part in zip(self._grid.axes[1:], self._grid.part, strict=True)
         )
         (nearest,) = self._grid.needed(z, between=False)
-        at = np.ix_(_nearest(rows), _nearest(columns))
-        labels = self._maps.labels[nearest][at]
+        labels = self._kept[nearest].labels[np.ix_(_nearest(rows), _nearest(columns))]
+        if self._out.wants == LABELS_ONLY:
+            self._out.put(Maps(labels), z, *self._grid.part)
+            return
         below, rest = self._grid.slice_of(z)
+        here, above = self._kept[below], self._kept[below + (rest > 0)]
 
-        def linear(values: NDArray[np.float16]) -> NDArray[np.float16]:
-            here = values[..., below, :, :].astype(np.float32)
-            if rest:
-                here = (1 - rest) * here + rest * values[..., below + 1, :, :]
-            return _linear(_linear(here, rows, -2), columns, -1).astype(np.float16)
+        def linear(one: NDArray[np.float16] | None, other: NDArray[np.float16] | None) -> NDArray[np.float16] | None:
+            if one is None or other is None:
+                return None
+            values = (1 - rest) * one.astype(np.float32) + rest * other.astype(np.float32)
+            return _linear(_linear(values, rows, -2), columns, -1).astype(np.float16)
 
-        probabilities, uncertainty = self._maps.probabilities, self._maps.uncertainty
-        brought = Maps(
-            labels,
-            None if probabilities is None else linear(probabilities),
-            None if uncertainty is None else linear(uncertainty),
-        )
+        probabilities = linear(here.probabilities, above.probabilities)
+        brought = Maps(labels, probabilities, linear(here.uncertainty, above.uncertainty))
         self._out.put(brought, z, *self._grid.part)
 
 

@@ -7,8 +7,9 @@ from scipy.special import entr
 from napari_unet.errors import BadInput
 from napari_unet.events import LookAt, SlicesDone
 from napari_unet.inference import predict
+from napari_unet.inference.maps import Wanted
 from napari_unet.inference.prediction import predict_job
-from napari_unet.inference.regridding import Axis
+from napari_unet.inference.regridding import Axis, BroughtBack, Grid
 from napari_unet.scan import Scan
 
 
@@ -63,6 +64,22 @@ def test_blocks_of_a_network_are_resampled_along_all_axes(phantom, config):
         alone = Scan(scan.array[:, volume], spacing=scan.spacing, unit="mm")
         by_itself = predict(model, alone, config)  # normalised by itself, so not quite the same
         assert (by_itself.labels == result.labels[volume]).mean() > 0.9
+
+
+def test_no_more_slices_are_kept_than_are_needed():
+    side = Axis.over(8, slice(0, 8), 2.0, 1, 0)
+    grid = Grid((Axis.over(30, slice(0, 30), 1.7, 1, 0), side, side), 1, (slice(0, 8), slice(0, 8)))
+    out = Wanted(probabilities=True).room((30, 8, 8), 2)
+    back = BroughtBack(out, grid, range(30))
+    done = []
+    for z in sorted(back.wanted):
+        maps = Wanted(probabilities=True).room((1, *grid.shape[1:]), 2).at(0)
+        maps.probabilities[:] = z
+        done += back.keep(z, maps)
+        assert len(back._kept) <= 1
+    assert done == list(range(30))
+    place = [float(grid.axes[0].place_of(np.array(z))) for z in range(30)]
+    np.testing.assert_allclose(out.probabilities[0, :, 3, 3], place, atol=0.02)
 
 
 def drained(job, command=None):
