@@ -183,7 +183,7 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path, monkeypatch, suf
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkdtemp", denied)  # root may write anywhere
-    with pytest.raises(BadInput, match="Permission denied. Choose a folder you may write to"):
+    with pytest.raises(BadInput, match=r"Permission denied\. Choose a folder you may write to"):
         export(tmp_path / f"mask{suffix}", Mask(np.ones((2, 3, 4), np.uint8), classes=(new_class(1),)))
     assert not list(tmp_path.iterdir())
 
