@@ -304,6 +304,8 @@ class TrainConfig(ComputeConfig):
     """Share of the paint that is held out to measure with; 0 holds nothing out."""
     augment: AugmentConfig = AugmentConfig()
     """How patches are varied."""
+    teacher: float = parameter(1.0, at_least=0, at_most=10, step=0.1)
+    """Where paint is sparse: how much counts what a random forest makes of unpainted voxels; 0 asks none."""
     hold: float = parameter(150.0, at_least=0, at_most=1000, step=10)
     """How strongly a model that goes on without its old paint stays as it was: more forgets less and learns less."""
     seed: int = parameter(0, at_least=0, at_most=2**31 - 1, step=1)

@@ -38,6 +38,8 @@ class Windows:
         (N, 3) float32: (z, y, x) of the middle of each patch, in voxels of its window.
     spacing
         (N, 3) float32: (z, y, x), in units of x.
+    taught
+        How many channels at the end of the images are no intensities, but how likely a teacher finds each class.
     solid
         Whether patches are turned, scaled and bent in depth as well. If not, windows have the slices of the patch.
     """
@@ -47,6 +49,7 @@ class Windows:
     centres: Tensor
     spacing: Tensor
     solid: bool = False
+    taught: int = 0
 
 
 def varied(
@@ -84,7 +87,9 @@ def varied(
         images = sampled.reshape(*images.shape[:3], *shape[1:])
         targets = F.grid_sample(targets, grid, mode="nearest", padding_mode="zeros", align_corners=False)
     axes = (2, 3, 4) if windows.solid else (3, 4)
-    images = varied_intensities(images, config, generator, axes)
+    seen = images.shape[1] - windows.taught
+    varied = varied_intensities(images[:, :seen], config, generator, axes)
+    images = torch.cat([varied, images[:, seen:].clamp(0, 1)], dim=1) if windows.taught else varied
     return images, torch.where(targets == 0, IGNORE, targets - 1).to(torch.uint8)
 
 

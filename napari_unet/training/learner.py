@@ -29,6 +29,7 @@ from napari_unet.training.metrics import Confusion, Tally
 from napari_unet.training.optimisation import clip, learning_rate, optimizer_of
 from napari_unet.training.sampling import PatchSize, Place, Sampler
 from napari_unet.training.start import HEAD
+from napari_unet.training.teacher import disagreement
 
 MEASURED_BATCHES = 8
 """Batches of held-out patches a measurement uses at most."""
@@ -81,6 +82,7 @@ class Learner:
         self.compute = compute
         self.labels = material.labels
         channels, classes = len(material.normalisation), len(material.labels)
+        self.channels = channels * (2 * config.network.context + 1)
         self.network = build(config.network, channels, classes)
         if weights is not None:
             load_weights(self.network, weights)
@@ -174,9 +176,10 @@ class Learner:
     def _step(self) -> float:
         windows = self.sampler.cut(self.sampler.draw(self.batch, self.size), self.size)
         images, targets = self._patches(windows, learning=True)
+        images, opinion = images.tensor_split([self.channels], dim=1)
         with self.compute.autocast():
             by_scale = zip(self.network.supervision, self._logits(self.network, images), strict=True)
-        loss = torch.stack([weight * self.criterion(logits, targets) for weight, logits in by_scale]).sum()
+        loss = torch.stack([weight * self._loss(logits, targets, opinion) for weight, logits in by_scale]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -193,6 +196,10 @@ class Learner:
                 torch._foreach_lerp_(self.held, self.origin, min(1.0, self.learning_rate * self.config.hold))
         self._follow()
         return value
+
+    def _loss(self, logits: Tensor, targets: Tensor, opinion: Tensor) -> Tensor:
+        loss = self.criterion(logits, targets)
+        return loss + self.config.teacher * disagreement(logits, opinion, targets) if opinion.shape[1] else loss
 
     def _follow(self) -> None:
         """Let the averaged network follow the one that learns, closely in the first steps."""

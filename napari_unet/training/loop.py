@@ -26,6 +26,7 @@ from napari_unet.training.given import Given
 from napari_unet.training.learner import Learner, Score, ran_out_of_memory
 from napari_unet.training.material import Material, gather, normaliser_for
 from napari_unet.training.start import Start, added_to, continued, grown
+from napari_unet.training.teacher import taught
 from napari_unet.training.unfinished import Unfinished
 
 ROUND_STEPS = 25
@@ -162,11 +163,13 @@ def _train(given: Given, compute: Compute, wishes: "Wishes") -> Job[Trained]:
     standing = Standing(Course(given.config))
     material = gather(given.scans, given.paints, given.config, given.classes, compute.device, given.start)
     config = _decided(given, material)
+    unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
+    if given.start is None:
+        material = taught(given.scans, material, config)
     for text in material.notes:
         yield from _report(Note(text), wishes)
     weights = None if given.start is None else grown(given.start.model, material.labels)
     learner = Learner(material, config, compute, weights)
-    unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
     before = None if given.start is None else learner.score(0)
     if unfinished is not None and given.resume:
         unfinished.read_into(learner, standing)

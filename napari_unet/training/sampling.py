@@ -48,12 +48,20 @@ class Source:
         Of the voxels, (z, y, x), in any unit.
     again
         Whether it was learned from before and is shown again.
+    taught
+        How many channels at the end of the image are no intensities: how likely a teacher finds each class.
     """
 
     image: Tensor
     targets: Tensor
     spacing: tuple[float, float, float]
     again: bool = False
+    taught: int = 0
+
+    @property
+    def guessed(self) -> bool:
+        """Whether nothing is known of it but what a teacher finds."""
+        return bool(self.taught) and bool((self.targets == IGNORE).all())
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,8 @@ class _Pool:
         counts = np.zeros(classes)
         for number, source in sources:
             targets = source.targets.cpu().numpy()
+            if source.guessed:
+                targets = source.image[-source.taught :].argmax(0).cpu().numpy()
             for c in range(classes):
                 found = np.flatnonzero(targets == c)
                 counts[c] += len(found)
@@ -144,8 +154,10 @@ class Sampler:
     def __init__(self, sources: Sequence[Source], classes: int, random: np.random.Generator) -> None:
         self.sources = tuple(sources)
         self.random = random
-        groups = ([(n, s) for n, s in enumerate(self.sources) if s.again == again] for again in (False, True))
-        self.pools = [_Pool(group, classes) for group in groups if group]
+        groups: dict[tuple[bool, bool], list[tuple[int, Source]]] = {}
+        for number, source in enumerate(self.sources):
+            groups.setdefault((source.again, source.guessed), []).append((number, source))
+        self.pools = [_Pool(group, classes) for _, group in sorted(groups.items())]
 
     def draw(self, n: int, size: PatchSize) -> list[Place]:
         """Draw ``n`` places; a slice or volume that is seen whole comes once while there are others."""
@@ -195,6 +207,7 @@ class Sampler:
             torch.tensor(centres, device=device),
             torch.tensor([_in_columns(self.sources[place[0]].spacing) for place in places], device=device),
             solid,
+            self.sources[0].taught,
         )
 
     def _solid(self, size: PatchSize) -> bool:

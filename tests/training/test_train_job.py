@@ -125,7 +125,7 @@ def test_scribbles_in_three_dimensions():
     images = torch.from_numpy(normalise(scan, model.description.normalisation))[None]
     with torch.inference_mode():
         found = network.eval()(images)[0].argmax(0).numpy().astype(np.uint8)
-    assert min(dice(found, mask, label) for label in (1, 2)) > 0.8
+    assert min(dice(found, mask, label) for label in (1, 2)) > 0.7
 
 
 @pytest.mark.parametrize(
