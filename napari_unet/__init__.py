@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_unet.model_file import Model, load_model
     from napari_unet.refinement import Probabilities, fill_between, refine, suggest
     from napari_unet.scan import Scan
-    from napari_unet.training import train
+    from napari_unet.training import Start, train
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,7 @@ _WHERE = {
     "Probabilities": "refinement",
     "RefineConfig": "config",
     "Scan": "scan",
+    "Start": "training",
     "TrainConfig": "config",
     "Unpainted": "config",
     "evaluate": "evaluation",
@@ -56,6 +57,7 @@ __all__ = [
     "Probabilities",
     "RefineConfig",
     "Scan",
+    "Start",
     "TrainConfig",
     "Unpainted",
     "evaluate",
