@@ -59,8 +59,8 @@ def add_to(commands: Any) -> None:
         "the entropy of the probabilities; see also --views and --dropout-samples",
     )  # fmt: skip
     parser.add_argument(
-        "--with-model", type=Path, nargs="+", default=[], metavar="MODEL.unet",
-        help="further models of the same channels and classes, to average with",
+        "--with-model", type=Path, action="append", default=[], metavar="MODEL.unet",
+        help="a further model of the same channels and classes, to average with; may be given again",
     )  # fmt: skip
     parser.add_argument(
         "--slices", type=slice_numbers, metavar="3,5-9", help="only these slices, counted from 0; others are left empty"

@@ -108,8 +108,8 @@ def test_only_the_named_slices_are_predicted(command, model, nifti, tmp_path):
 def test_a_part_is_predicted_by_several_models_with_the_doubt_that_is_left(command, model, nifti, tmp_path):
     files = whole, some, doubt = tmp_path / "whole.nii.gz", tmp_path / "some.nii.gz", tmp_path / "doubt.npz"
     assert command("predict", model, nifti.scan, "-o", whole, "--threads=1")[0] == 0
-    wish = ("--part", "4-19,8-31", "--uncertainty", files[2], "--with-model", model)
-    assert command("predict", model, nifti.scan, "-o", some, "--threads=1", *wish)[0] == 0
+    wish = ("--part", "4-19,8-31", "--uncertainty", files[2], "--with-model", model, "--with-model", model)
+    assert command("predict", model, *wish, nifti.scan, "-o", some, "--threads=1")[0] == 0
     expected = np.zeros_like(read_mask(whole).labels)
     expected[:, 4:20, 8:32] = read_mask(whole).labels[:, 4:20, 8:32]
     np.testing.assert_array_equal(read_mask(some).labels, expected)
