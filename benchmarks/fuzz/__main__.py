@@ -39,9 +39,10 @@ def attempt(seed: Path, number: int) -> tuple[str, str]:
     if not whole.exists():
         whole.write_bytes(seed.read_bytes())
     seed.write_bytes(mutated(whole.read_bytes(), random.Random(number)))
-    read = read_mask if number % 3 == 2 and format_of(seed).masks else read_scan_or_mask
+    target = next((folder for folder in seed.parents if folder.suffix == ".zarr"), seed)
+    read = read_mask if number % 3 == 2 and format_of(target).masks else read_scan_or_mask
     try:
-        read(seed)
+        read(target)
     except UnetError:
         return "refused", ""
     except Exception:  # noqa: BLE001  whatever it is, it should have been a sentence

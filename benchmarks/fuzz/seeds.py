@@ -26,6 +26,8 @@ from napari_unet.io import WRITE_SUFFIXES, Mask, write_mask
 from napari_unet.scan import Geometry
 
 ARRAY = np.random.default_rng(0).integers(0, 200, (3, 8, 9)).astype(np.int16)
+IN_ZARR = (".zattrs", "0/.zarray", "0/0/0/0")
+"""What is damaged in a Zarr folder: what it says of itself, of its array, and the voxels."""
 
 
 def make_seeds(folder: Path, only: str | None = None) -> dict[str, list[Path]]:
@@ -41,8 +43,6 @@ def make_seeds(folder: Path, only: str | None = None) -> dict[str, list[Path]]:
         save(path)
         files.append(path)
 
-    mask = Mask((ARRAY % 3).astype(np.uint8), geometry=Geometry.from_spacing((2, 1, 1)), unit="mm",
-                spacing=(2.0, 1.0, 1.0), classes=(new_class(1), new_class(2)))  # fmt: skip
     image = sitk.GetImageFromArray(ARRAY)
     for suffix in (".nii", ".nii.gz"):
         add(suffix, lambda path: nib.save(nib.Nifti1Image(ARRAY.T, np.eye(4)), path))
@@ -60,12 +60,22 @@ def make_seeds(folder: Path, only: str | None = None) -> dict[str, list[Path]]:
     add(".npz", lambda path: np.savez(path, raw=ARRAY, other=ARRAY[0]))
     for options in ({}, {"chunks": True, "compression": "gzip"}):
         add(".h5", lambda path, options=options: _hdf5(path, options))
-    for suffix in WRITE_SUFFIXES:
-        if suffix not in (".dcm", ".tiff", ".ome.tiff"):
-            add(suffix, lambda path: write_mask(path, mask))
+    _add_masks(add)
     for save in (_slice, _compressed_slice, _frames, _segmentation):
         add(".dcm", save)
-    return seeds
+    folders = seeds.get(".ome.zarr", ())
+    return {**seeds, ".ome.zarr": [path / name for path, name in zip(folders, IN_ZARR, strict=bool(folders))]}
+
+
+def _add_masks(add: Callable[[str, Callable[[Path], object]], None]) -> None:
+    """Write a mask in every format that this program writes."""
+    mask = Mask((ARRAY % 3).astype(np.uint8), geometry=Geometry.from_spacing((2, 1, 1)), unit="mm",
+                spacing=(2.0, 1.0, 1.0), classes=(new_class(1), new_class(2)))  # fmt: skip
+    for suffix in WRITE_SUFFIXES:
+        if suffix not in (".dcm", ".tiff", ".ome.tiff", ".ome.zarr", ".zarr"):
+            add(suffix, lambda path: write_mask(path, mask))
+    for _ in IN_ZARR:
+        add(".ome.zarr", lambda path: write_mask(path, mask))
 
 
 def _hdf5(path: Path, options: dict[str, object]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, ClassInfo, new_class
 from napari_unet.errors import BadInput
+from napari_unet.io.zarr_file import ZarrImage
 from napari_unet.review import Review
 from napari_unet.scan import Geometry, Scan, Unit, stack_channels
 
@@ -54,6 +55,20 @@ def layer_data(scan: Scan) -> LayerData:
     if scan.dicom:
         about[DICOM] = scan.dicom
     return data, {"name": scan.name, "metadata": {METADATA: about}, **place}, "image"
+
+
+def image_on_disk(image: ZarrImage, name: str) -> LayerData:
+    """Make what napari needs to show an image in a Zarr folder; voxels are read as they come into view."""
+    steps = dict(zip("ZYX", image.spacing, strict=True))
+    attributes = {
+        "name": name,
+        "scale": [steps.get(axis, 1.0) for axis in image.axes],
+        "units": [image.unit if axis in steps else "pixel" for axis in image.axes],
+        "axis_labels": [axis.lower() for axis in image.axes],
+        "metadata": {METADATA: {"geometry": None, "axes": image.axes, "channel_names": image.channel_names}},
+    }
+    several = len(image.levels) > 1
+    return list(image.levels) if several else image.levels[0], {**attributes, "multiscale": several}, "image"
 
 
 def _step(scan: Scan, axis: str) -> float:

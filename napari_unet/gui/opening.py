@@ -1,7 +1,7 @@
 """Reading a file while the window goes on: in another process, with a way out, and asking when there is a choice."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ from napari_unet.scan import Scan
 
 PATIENCE_MS = 600
 """How long the window waits before it shows that it waits."""
+CANCEL_MS = 50
+"""How often work that is to be cancelled is told so."""
 
 Result = TypeVar("Result")
 
@@ -106,26 +108,29 @@ def while_alive(work: Callable[[], Result], text: str, cancel: Callable[[], None
     """
     if not _in_window():
         return work()
-    loop, bell = QEventLoop(), _Bell()
-    bell.rung.connect(loop.quit)
+    loop, bell, waiting, cancelling = QEventLoop(), _Bell(), QTimer(), QTimer()
+    # Work that is done before the loop runs must end it all the same, hence the timer.
+    bell.rung.connect(lambda: QTimer.singleShot(0, loop.quit))
     dialog = QProgressDialog(text, "Cancel" if cancel else None, 0, 0, _window())
     dialog.setWindowTitle("U-Net")
     dialog.setWindowModality(Qt.WindowModality.NonModal)
     dialog.setMinimumDuration(24 * 3600 * 1000)  # the timer shows it
     dialog.reset()
+    waiting.setSingleShot(True)
+    waiting.timeout.connect(dialog.show)
+    waiting.start(PATIENCE_MS)
     if cancel is not None:
-        dialog.canceled.connect(cancel)
-    timer = QTimer()
-    timer.setSingleShot(True)
-    timer.timeout.connect(dialog.show)
-    timer.start(PATIENCE_MS)
+        cancelling.setInterval(CANCEL_MS)  # again and again: at first the work may not have begun
+        cancelling.timeout.connect(cancel)
+        dialog.canceled.connect(cancelling.start)
     with ThreadPoolExecutor(1, thread_name_prefix="napari-unet-reading") as pool:
         future = pool.submit(work)
         future.add_done_callback(lambda _: bell.rung.emit())
         loop.exec()
-        if cancel is not None and not future.done():  # the program is being closed
+        while cancel is not None and not wait([future], CANCEL_MS / 1000).done:  # the program is being closed
             cancel()
-    timer.stop()
+    waiting.stop()
+    cancelling.stop()
     dialog.blockSignals(True)  # or else to close it is to cancel
     dialog.close()
     dialog.deleteLater()

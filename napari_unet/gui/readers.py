@@ -11,7 +11,8 @@ from napari.types import LayerData
 from napari_unet.io import Mask
 from napari_unet.io.files import is_dicom
 from napari_unet.io.formats import READ_SUFFIXES
-from napari_unet.io.zarr_file import in_zarr
+from napari_unet.io.ome_zarr_labels import is_label_image
+from napari_unet.io.zarr_file import in_zarr, open_image
 from napari_unet.runner.reading import Cancelled, reader
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -79,12 +80,15 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         It cannot be read; napari shows the message.
     """
     # Imported here, while the other process starts.
-    from napari_unet.gui.layers import layer_data
+    from napari_unet.gui.layers import image_on_disk, layer_data
     from napari_unet.gui.masks import mask_layer_data
     from napari_unet.gui.opening import read_live
 
     paths = [path] if isinstance(path, str) else list(path)
-    if is_dicom(Path(paths[0])):
+    first = Path(paths[0])
+    if in_zarr(first) and not is_label_image(first):
+        return [image_on_disk(open_image(Path(path)), Path(path).stem) for path in paths]
+    if is_dicom(first):
         paths = paths[:1]
     if _last_series.holds(paths[0]):
         return NOTHING
@@ -93,8 +97,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     except Cancelled:
         return NOTHING
     _last_series.opened(paths[0], found.dicom)
-    name = Path(paths[0]).name
-    return [mask_layer_data(found, name) if isinstance(found, Mask) else layer_data(found)]
+    return [mask_layer_data(found, first.name) if isinstance(found, Mask) else layer_data(found)]
 
 
 class _LastSeries:

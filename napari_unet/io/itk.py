@@ -11,6 +11,7 @@ from napari_unet.errors import BadInput
 from napari_unet.io.contents import LEGEND_KEY, Contents, Legend, volumes
 from napari_unet.io.gate import admit
 from napari_unet.io.mask import Mask
+from napari_unet.io.meta_image import check_compressed
 from napari_unet.scan import Geometry, Unit
 
 LARGEST_HEADER = 8_000_000
@@ -48,9 +49,12 @@ def read_with_fields(path: Path) -> tuple[Contents, dict[str, str]]:
     reader.ReadImageInformation()
     size, components = reader.GetSize(), reader.GetNumberOfComponents()
     voxel = components * _bytes_of(path, reader.GetPixelID())
-    admit(path, int(np.prod(size, dtype=object)) * voxel, sum(part.stat().st_size for part in parts))
+    claimed = int(np.prod(size, dtype=object)) * voxel
+    admit(path, claimed, sum(part.stat().st_size for part in parts))
     if not 2 <= len(size) <= 4:
         raise BadInput(f"{path} has {len(size)} dimensions: an image, a volume or a series of volumes is needed.")
+    if not _is_nrrd(path):
+        check_compressed(path, parts, claimed)
     image = reader.Execute()
     fields = {key: _clean(image.GetMetaData(key)) for key in image.GetMetaDataKeys() if key.isascii()}
     axes = "TZYX"[-len(size) :] + ("C" if components > 1 else "")

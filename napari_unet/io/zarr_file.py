@@ -6,6 +6,8 @@ them, so that a program that was ended goes on where it was.
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +31,89 @@ def in_zarr(path: Path) -> bool:
     return any(part.lower().endswith(SUFFIX) for part in path.parts)
 
 
-def read_zarr(path: Path) -> Scan:
-    """See an OME-Zarr image, at its full resolution, or a plain Zarr array (YX, ZYX, CZYX) as a scan; it stays on disk.
+@dataclass(frozen=True, eq=False)
+class ZarrImage:
+    """An image in a Zarr folder, none of whose voxels were read yet.
+
+    Parameters
+    ----------
+    levels
+        Its resolutions as dask arrays, the finest first.
+    axes
+        One letter for each axis.
+    spacing
+        (z, y, x) of the finest, in ``unit``.
+    unit
+        "mm", or "pixel" when the folder does not say.
+    channel_names
+        As microscopes name them; empty when the folder does not say.
+    """
+
+    levels: tuple[Any, ...]
+    axes: str
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    unit: Unit = "pixel"
+    channel_names: tuple[str, ...] = ()
+
+
+def open_image(path: Path) -> ZarrImage:
+    """Open an OME-Zarr image with all its resolutions, or a plain Zarr array (YX, ZYX, CZYX).
 
     Raises
     ------
     BadInput
-        It is none, or cannot be read.
+        It is none, or damaged.
     MissingDependency
         zarr is not installed.
     """
     import dask.array as da
 
     node = open_zarr(path)
-    group = multiscales_of(node)
-    if group:
-        dataset = group["datasets"][0]
-        array = node[dataset["path"]]
+    try:
+        group = multiscales_of(node)
+        if not group and not hasattr(node, "shape"):
+            raise BadInput(f"{path} holds no image: name an array in it, or an OME-Zarr image.")
+        if not group:
+            return ZarrImage((da.from_array(node, chunks=node.chunks),), {2: "YX", 3: "ZYX", 4: "CZYX"}[node.ndim])
+        datasets = group["datasets"]
+        if any(".." in Path(dataset["path"]).parts or Path(dataset["path"]).is_absolute() for dataset in datasets):
+            raise BadInput(f"{path} takes its voxels from outside its folder, which is not allowed to it.")
+        arrays = [node[dataset["path"]] for dataset in datasets]
+        levels = tuple(da.from_array(array, chunks=array.chunks) for array in arrays)
         axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in group.get("axes", ())]
-        letters = "".join(axis["name"] for axis in axes).upper() or "TCZYX"[-array.ndim :]
-        spacing, unit = spacing_of(axes, group, dataset)
-    elif hasattr(node, "shape"):
-        array, letters = node, {2: "YX", 3: "ZYX", 4: "CZYX"}.get(node.ndim, "")
-        spacing, unit = (1.0, 1.0, 1.0), "pixel"
-    else:
-        raise BadInput(f"{path} holds no image: name an array in it, or an OME-Zarr image.")
+        letters = "".join(axis["name"] for axis in axes).upper() or "TCZYX"[-levels[0].ndim :]
+        spacing, unit = spacing_of(axes, group, datasets[0])
+        if not all(0 < step < inf for step in spacing):
+            raise ValueError(f"its spacing is {spacing}")
+        channels = levels[0].shape[letters.index("C")] if "C" in letters else 1
+        return ZarrImage(levels, letters, spacing, unit, _channel_names(node, channels))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise BadInput(f"{path} is damaged ({error}): get it again from where it came from.") from error
+
+
+def _channel_names(node: Any, channels: int) -> tuple[str, ...]:
+    """Read what an image calls its channels; nothing when that is not one name for each."""
+    said = node.attrs.get("ome", node.attrs).get("omero", {}).get("channels", ())
+    names = tuple(str(channel.get("label", "")) for channel in said)
+    return names if len(names) == channels and all(names) else ()
+
+
+def read_zarr(path: Path) -> Scan:
+    """See an image in a Zarr folder, at its full resolution, as a scan; it stays on disk.
+
+    Raises
+    ------
+    BadInput, MissingDependency
+        As :func:`open_image`.
+    """
+    image = open_image(path)
     scan = Scan.from_array(
-        da.from_array(array, chunks=array.chunks), letters, spacing=spacing, unit=unit, name=path.stem
+        image.levels[0],
+        image.axes,
+        spacing=image.spacing,
+        unit=image.unit,
+        channel_names=image.channel_names,
+        name=path.stem,
     )
     return scan.with_array(banded(scan.array))
 

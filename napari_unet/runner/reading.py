@@ -21,6 +21,7 @@ import psutil
 from napari_unet.errors import BadInput, JobFailed, OutOfMemory, UnetError
 from napari_unet.events import Event, Job, Started
 from napari_unet.io import Mask, read_mask, read_scan, read_scan_or_mask
+from napari_unet.io.zarr_file import in_zarr
 from napari_unet.runner.child import Child, Failed, Finished, Message
 from napari_unet.runner.exchange import SharedArray
 from napari_unet.scan import Scan
@@ -79,7 +80,7 @@ class ReadRequest:
         """Read."""
         limit_memory()
         yield Started("reading")
-        found = self._read()
+        found = self.found()
         voxels = np.ascontiguousarray(found.labels if isinstance(found, Mask) else found.array)
         try:
             voxels.tofile(self.into)
@@ -91,7 +92,8 @@ class ReadRequest:
         rest = {field.name: getattr(found, field.name) for field in fields(found) if field.name != taken}
         return ReadDone(SharedArray(self.into, voxels.shape, voxels.dtype.str), isinstance(found, Mask), rest)
 
-    def _read(self) -> Scan | Mask:
+    def found(self) -> Scan | Mask:
+        """Read in this process."""
         if self.wanted == "mask":
             return read_mask(self.paths[0], series=self.series)
         if self.wanted == "either" and len(self.paths) == 1:
@@ -127,6 +129,8 @@ class Reader:
             :meth:`cancel` was called.
         """
         names = tuple(os.path.abspath(path) for path in paths)
+        if any(in_zarr(Path(name)) for name in names):  # it stays on disk, and no foreign parser has a part in it
+            return ReadRequest(names, "", wanted, series, assume_even_spacing).found()
         with self._reading, tempfile.TemporaryDirectory(prefix="napari-unet-reading-") as folder:
             request = ReadRequest(names, os.path.join(folder, "voxels"), wanted, series, assume_even_spacing)
             message = self._answer(request)

@@ -7,12 +7,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Image
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog, QPushButton
 
 from napari_unet.errors import BadInput
 from napari_unet.gui import opening, readers
+from napari_unet.gui.layers import scan_of
 from napari_unet.gui.readers import get_reader
 from napari_unet.gui.series_dialog import SeriesDialog
 from napari_unet.io.questions import Several
@@ -193,3 +195,29 @@ def test_a_read_only_copy_is_not_what_a_mask_becomes(opened, tmp_path):
     (layer,) = opened(path)
     layer.fill((0, 0, 0), 3)
     assert layer.data.max() == 3
+
+
+def test_an_image_on_disk_is_shown_in_its_resolutions_and_not_read_whole(opened, tmp_path):
+    path = tmp_path / "cells.ome.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    values = np.arange(2 * 6 * 8 * 8, dtype=np.uint16).reshape(2, 6, 8, 8)
+    for level in range(2):
+        group.create_array(str(level), data=values[..., :: 2**level, :: 2**level], chunks=(1, 1, 4, 4))
+    axes = [{"name": "c", "type": "channel"}, *({"name": a, "type": "space", "unit": "micrometer"} for a in "zyx")]
+    scales = [[{"type": "scale", "scale": [1, 2, 0.5 * 2**level, 0.5 * 2**level]}] for level in range(2)]
+    datasets = [{"path": str(level), "coordinateTransformations": scales[level]} for level in range(2)]
+    group.attrs.update(
+        multiscales=[{"axes": axes, "datasets": datasets}], omero={"channels": [{"label": "DAPI"}, {"label": "GFP"}]}
+    )
+    (layer,) = opened(path)
+    assert layer.multiscale
+    assert not any(isinstance(level, np.ndarray) for level in layer.data)
+    assert layer.axis_labels == ("c", "z", "y", "x")
+    np.testing.assert_allclose(layer.scale, (1, 0.002, 0.0005, 0.0005))
+    scan = scan_of(layer)
+    assert (scan.channel_names, scan.mask_shape, scan.unit) == (("DAPI", "GFP"), (6, 8, 8), "mm")
+    np.testing.assert_array_equal(np.asarray(scan.array), values)
+
+
+def test_work_that_is_done_at_once_is_not_waited_for(qapp):
+    assert [opening.while_alive(lambda n=n: n, "Reading ...", lambda: None) for n in range(100)] == list(range(100))

@@ -9,6 +9,7 @@ import zarr
 from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput
 from napari_unet.io import GrowingLabels, read_scan
+from napari_unet.io.zarr_file import open_image
 from napari_unet.scan import Scan
 
 VALUES = np.arange(3 * 8 * 9 * 10, dtype=np.uint16).reshape(3, 8, 9, 10)
@@ -107,3 +108,39 @@ def test_nothing_else_is_overwritten(tmp_path, scan):
 def test_a_series_is_refused(tmp_path):
     with pytest.raises(BadInput, match="one by one"):
         GrowingLabels(tmp_path / "x.zarr", Scan.from_array(VALUES, "TZYX"), CLASSES, "model")
+
+
+def write_pyramid(path, names=("DAPI", "GFP", "mCherry"), inner="s1"):
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    for level in range(2):
+        values = VALUES[..., :: 2**level, :: 2**level]
+        group.create_array(f"s{level}", data=values, chunks=tuple(min(4, n) for n in values.shape))
+    axes = [{"name": "c", "type": "channel"}, *({"name": a, "type": "space", "unit": "micrometer"} for a in "zyx")]
+    datasets = [
+        {"path": name, "coordinateTransformations": [{"type": "scale", "scale": [1, 2, step, step]}]}
+        for name, step in (("s0", 0.5), (inner, 1.0))
+    ]
+    group.attrs.update(
+        multiscales=[{"axes": axes, "datasets": datasets, "version": "0.4"}],
+        omero={"channels": [{"label": name} for name in names]},
+    )
+    return path
+
+
+def test_all_resolutions_and_the_names_of_the_channels_are_there(tmp_path):
+    image = open_image(write_pyramid(tmp_path / "image.ome.zarr"))
+    assert [level.shape for level in image.levels] == [(3, 8, 9, 10), (3, 8, 5, 5)]
+    assert (image.axes, image.unit) == ("CZYX", "mm")
+    np.testing.assert_allclose(image.spacing, (0.002, 0.0005, 0.0005))
+    assert read_scan(tmp_path / "image.ome.zarr").channel_names == ("DAPI", "GFP", "mCherry")
+
+
+def test_names_that_do_not_fit_the_channels_are_left_out(tmp_path):
+    assert open_image(write_pyramid(tmp_path / "image.zarr", names=("DAPI",))).channel_names == ()
+
+
+@pytest.mark.parametrize("inner", ["../outside.zarr", "/etc", "missing"])
+def test_voxels_outside_the_folder_are_refused(tmp_path, inner):
+    zarr.save_array(tmp_path / "outside.zarr", VALUES)
+    with pytest.raises(BadInput, match=r"image\.zarr"):
+        read_scan(write_pyramid(tmp_path / "image.zarr", inner=inner))

@@ -1,0 +1,1 @@
+"""How long a CT series of 300 slices takes to open."""
