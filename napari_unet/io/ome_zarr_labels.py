@@ -8,6 +8,7 @@ The format has no place for a position or an orientation in the patient.
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,7 @@ def write_folder(path: Path, mask: Mask, check: Callable[[Path], None]) -> None:
     image = around if path.parent.name == "labels" and _is_image(around) else None
     if image is not None:
         path.parent.mkdir(exist_ok=True)
-    # One chunk after the other: when one fails, no other is still being written to a folder that goes.
-    with folder_written_whole(path, check) as temporary, zarr_library().config.set({"async.concurrency": 1}):
+    with folder_written_whole(path, check) as temporary:
         write(temporary, mask, image)
     if image is not None:
         form = _format_of(image)
@@ -79,12 +79,18 @@ def write(path: Path, mask: Mask, image: Path | None = None) -> None:
     group = zarr_library().open_group(path, mode="w", zarr_format=form)
     for level, times in enumerate(coarser):
         seen = _coarse(labels, times)
-        group.create_array(
+        chunks = (*(1,) * (seen.ndim - 3), *(min(n, most) for n, most in zip(seen.shape[-3:], CHUNK, strict=True)))
+        array = group.create_array(
             str(level),
-            data=seen,
-            chunks=(*(1,) * (seen.ndim - 3), *(min(n, most) for n, most in zip(seen.shape[-3:], CHUNK, strict=True))),
+            shape=seen.shape,
+            dtype=seen.dtype,
+            chunks=chunks,
             chunk_key_encoding={"name": "v2" if form == 2 else "default", "separator": "/"},
         )
+        # One chunk after the other: when one fails, zarr is not still writing others to a folder that goes.
+        for corner in product(*(range(0, n, step) for n, step in zip(seen.shape, chunks, strict=True))):
+            place = tuple(slice(start, start + step) for start, step in zip(corner, chunks, strict=True))
+            array[place] = seen[place]
     spacing = [*(1.0,) * (labels.ndim - 3), *mask.spacing]
     about = about_labels("labels", spacing, mask.unit, mask.classes, form, coarser)
     group.attrs.update({**about, LEGEND_KEY: Legend.of(mask).model_dump(mode="json")})
