@@ -361,7 +361,7 @@ def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch):
         train(scan, painted(mask, [0]), quick(device=Device.CUDA))
 
 
-def diverge_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def diverge_at(step: int, monkeypatch: pytest.MonkeyPatch, number: float = torch.nan) -> None:
     taken: list[int] = []
     really = Learner._step
 
@@ -369,14 +369,15 @@ def diverge_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         taken.append(1)
         if len(taken) >= step:
             with torch.no_grad():
-                next(learner.network.parameters()).fill_(torch.nan)
+                next(learner.network.parameters()).fill_(number)
         return really(learner)
 
     monkeypatch.setattr(Learner, "_step", _step)
 
 
-def test_a_training_that_diverges_keeps_the_best_before(monkeypatch: pytest.MonkeyPatch):
-    diverge_at(30, monkeypatch)
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_training_that_diverges_keeps_the_best_before(monkeypatch: pytest.MonkeyPatch, number: float):
+    diverge_at(30, monkeypatch, number)
     scan, mask = blobs()
     events, model = run(train_job([scan], [painted(mask, [0, 2])], quick(steps=100)))
     assert "diverged" in texts(events)

@@ -63,16 +63,15 @@ def assert_same(first, second):
     assert all(np.array_equal(first.weights[name], second.weights[name]) for name in first.weights)
 
 
-@pytest.mark.parametrize("stop_at", [3, 25, 40])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"network": NetworkConfig(width=4, depth=2, dropout=0.3), "schedule": Schedule.PLATEAU, "plateau_patience": 1},
-        {"optimizer": "sgd", "learning_rate": 0.01, "augment": AugmentConfig(blur_share=0.5)},
-    ],
-    ids=["default", "dropout, plateau", "sgd"],
-)
+DROPPING = {
+    "network": NetworkConfig(width=4, depth=2, dropout=0.3),
+    "schedule": Schedule.PLATEAU,
+    "plateau_patience": 1,
+}
+MOMENTUM = {"optimizer": "sgd", "learning_rate": 0.01, "augment": AugmentConfig(blur_share=0.5)}
+
+
+@pytest.mark.parametrize(("stop_at", "changes"), [(3, {}), (25, {}), (40, {}), (40, DROPPING), (25, MOMENTUM)])
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path, stop_at, changes):
     whole, rounds = run(given(tmp_path, **changes))
     stopped, _ = run(given(tmp_path, **changes), stop_at)
