@@ -8,7 +8,6 @@ The format has no place for a position or an orientation in the patient.
 
 import json
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -76,24 +75,26 @@ def write(path: Path, mask: Mask, image: Path | None = None) -> None:
     labels = volumes(mask.labels, mask.axes)
     form = 2 if image is None else _format_of(image)
     coarser = [1] if image is None else _resolutions(image, labels.shape)
-    group = zarr_library().open_group(path, mode="w", zarr_format=form)
+    # In memory first, compressed: zarr writes files side by side, and goes on with some when another has failed.
+    files: dict[str, Any] = {}
+    zarr = zarr_library()
+    group = zarr.open_group(zarr.storage.MemoryStore(files), mode="w", zarr_format=form)
     for level, times in enumerate(coarser):
         seen = _coarse(labels, times)
         chunks = (*(1,) * (seen.ndim - 3), *(min(n, most) for n, most in zip(seen.shape[-3:], CHUNK, strict=True)))
-        array = group.create_array(
+        group.create_array(
             str(level),
-            shape=seen.shape,
-            dtype=seen.dtype,
+            data=seen,
             chunks=chunks,
             chunk_key_encoding={"name": "v2" if form == 2 else "default", "separator": "/"},
         )
-        # One chunk after the other: when one fails, zarr is not still writing others to a folder that goes.
-        for corner in product(*(range(0, n, step) for n, step in zip(seen.shape, chunks, strict=True))):
-            place = tuple(slice(start, start + step) for start, step in zip(corner, chunks, strict=True))
-            array[place] = seen[place]
     spacing = [*(1.0,) * (labels.ndim - 3), *mask.spacing]
     about = about_labels("labels", spacing, mask.unit, mask.classes, form, coarser)
     group.attrs.update({**about, LEGEND_KEY: Legend.of(mask).model_dump(mode="json")})
+    for name, content in files.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.to_bytes())
 
 
 def _format_of(image: Path) -> int:
