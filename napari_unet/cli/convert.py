@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_unet.cli.files import check_output
 from napari_unet.cli.output import notice
+from napari_unet.cli.reading import Reading, read_mask
 from napari_unet.cli.refine import class_numbers
 from napari_unet.errors import BadInput
 from napari_unet.io import (
@@ -18,8 +19,6 @@ from napari_unet.io import (
     check_mask_fits,
     export,
     onto_grid,
-    read_mask,
-    read_scan,
 )
 from napari_unet.io.formats import patient_notice
 from napari_unet.io.label_descriptions import read_label_descriptions
@@ -60,7 +59,7 @@ def run(args: Namespace) -> None:
     if args.classes:
         mask = of_classes(mask, args.classes)
     if args.onto:
-        scan = read_scan(args.onto, series=args.series)
+        scan = Reading(args.series).scan(args.onto)
         if args.output.name.lower().endswith(WRITE_SUFFIXES):
             check_mask_fits(args.output, scan)
         moved = onto_grid(mask, scan)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.output import number, print_json, print_table
-from napari_unet.io import read_mask
+from napari_unet.cli.reading import read_mask
 
 if TYPE_CHECKING:
     from napari_unet.evaluation import Evaluation

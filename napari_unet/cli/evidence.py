@@ -7,8 +7,9 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.cli.reading import Reading
 from napari_unet.errors import BadInput
-from napari_unet.io import Mask, read_scan
+from napari_unet.io import Mask
 from napari_unet.scan import Scan
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def intensities_on(mask: Mask, file: Path | None) -> NDArray[Any] | None:
     """
     if file is None:
         return None
-    scan = read_scan(file)
+    scan = Reading().scan(file)
     mask.folded_onto(scan)
     return scan.array
 

@@ -9,9 +9,10 @@ from napari_unet.annotation import BACKGROUND
 from napari_unet.cli.files import check_output, save_mask
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import print_json
+from napari_unet.cli.reading import read_mask
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import FillBetweenConfig
-from napari_unet.io import WRITE_SUFFIXES, check_mask_fits, read_mask
+from napari_unet.io import WRITE_SUFFIXES, check_mask_fits
 
 
 def add_to(commands: Any) -> None:

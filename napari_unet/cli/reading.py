@@ -1,4 +1,4 @@
-"""How the commands read scans: in a process of its own, so that a damaged one does not end the command."""
+"""How the commands read files: in a process of its own, so that a damaged one does not end the command."""
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
@@ -36,6 +36,19 @@ class Reading:
         """
         found = reader.read(files_of(path), "scan", series=self.series, assume_even_spacing=self.assume_even_spacing)
         return found.as_scan(path.name) if isinstance(found, Mask) else found
+
+
+def read_mask(path: Path) -> Mask:
+    """Read a mask, or a paint, as :func:`napari_unet.io.read_mask` does.
+
+    Raises
+    ------
+    BadInput, OutOfMemory
+        It cannot be read.
+    """
+    found = reader.read([path], "mask")
+    assert isinstance(found, Mask)
+    return found
 
 
 def add_reading_options(parser: ArgumentParser) -> None:

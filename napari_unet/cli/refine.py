@@ -10,10 +10,11 @@ from napari_unet.cli.evidence import intensities_on, probabilities_on
 from napari_unet.cli.files import check_output, save_mask
 from napari_unet.cli.options import add_step_options
 from napari_unet.cli.output import notice, print_json
+from napari_unet.cli.reading import read_mask
 from napari_unet.cli.running import run as run_job
 from napari_unet.cli.suggest import suggest
 from napari_unet.config import RefineConfig
-from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits, read_mask
+from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits
 from napari_unet.io.mask import named
 
 if TYPE_CHECKING:

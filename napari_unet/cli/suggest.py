@@ -5,8 +5,8 @@ from argparse import Namespace
 from napari_unet.cli.evidence import intensities_on, probabilities_on
 from napari_unet.cli.files import check_output
 from napari_unet.cli.output import print_json, print_table
+from napari_unet.cli.reading import read_mask
 from napari_unet.cli.running import run as run_job
-from napari_unet.io import read_mask
 
 
 def suggest(args: Namespace) -> None:

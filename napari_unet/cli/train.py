@@ -12,10 +12,9 @@ from napari_unet.annotation import ClassInfo, PaintSummary, classes_for, count_s
 from napari_unet.cli.files import check_output, make_folder
 from napari_unet.cli.options import add_options, config_from
 from napari_unet.cli.output import notice, print_json
-from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options
+from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options, read_mask
 from napari_unet.cli.running import run as run_job
 from napari_unet.config import PRESETS, TrainConfig
-from napari_unet.io import read_mask
 from napari_unet.model_file import SUFFIX, Model, load_model
 from napari_unet.scan import Scan
 from napari_unet.training import Start, train_to_file
