@@ -31,10 +31,10 @@ from napari_unet.config import (
     Split,
     WithinIntensities,
 )
-from napari_unet.gui.refine_dock import RefineDock
+from napari_unet.gui.docks.refine_dock import RefineDock
 
 if TYPE_CHECKING:
-    from napari_unet.gui.activity import Ending
+    from napari_unet.gui.work.activity import Ending
 
 SIDE, SLICES = 512, 60
 ORGANS = ((200, 150, 90), (200, 360, 90), (330, 256, 60), (120, 256, 40))

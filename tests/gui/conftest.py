@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtTest import QTest
 
 from napari_unet.config import NetworkConfig, Precision, TrainConfig
-from napari_unet.gui.workspace import workspace_of
+from napari_unet.gui.work.workspace import workspace_of
 
 PLUGIN = "napari-unet-paint"
 PATIENCE_MS = 30_000
@@ -142,8 +142,8 @@ def phantom():
 @pytest.fixture(autouse=True)
 def _states_in_a_folder_of_the_test(tmp_path, monkeypatch):
     """States of unfinished trainings stay out of the folders of whoever runs the tests."""
-    monkeypatch.setattr("napari_unet.gui.beginnings.folder", lambda: tmp_path / "unfinished")
-    monkeypatch.setattr("napari_unet.gui.keeping.folder", lambda: tmp_path / "windows")
+    monkeypatch.setattr("napari_unet.gui.widgets.beginnings.folder", lambda: tmp_path / "unfinished")
+    monkeypatch.setattr("napari_unet.gui.work.keeping.folder", lambda: tmp_path / "windows")
 
 
 @pytest.fixture(scope="session")

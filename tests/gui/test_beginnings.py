@@ -3,9 +3,10 @@
 import numpy as np
 
 from napari_unet.config import PRESETS
-from napari_unet.gui import beginnings, training
-from napari_unet.gui.activity import How
-from napari_unet.gui.beginnings import KEPT, OPEN, Beginning, new_state
+from napari_unet.gui.widgets import beginnings
+from napari_unet.gui.widgets.beginnings import KEPT, OPEN, Beginning, new_state
+from napari_unet.gui.work import training
+from napari_unet.gui.work.activity import How
 
 
 def offers(dock):

@@ -10,8 +10,8 @@ from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import QApplication, QColorDialog, QLineEdit, QPushButton, QToolTip, QTreeView
 
 from napari_unet.annotation import BACKGROUND, PaintSummary, new_class
-from napari_unet.gui.class_list import ClassList
-from napari_unet.gui.class_model import SWATCH, Column, painted_words
+from napari_unet.gui.widgets.class_list import ClassList
+from napari_unet.gui.widgets.class_model import SWATCH, Column, painted_words
 
 RIBS, LUNG, LIVER = new_class(1, "ribs"), new_class(5, "right lung"), new_class(3, "liver")
 SUMMARY = PaintSummary((100, 64, 64), (1, 2), {1: 3410, 3: 14, BACKGROUND: 900}, {1: 12, 3: 1, BACKGROUND: 1})

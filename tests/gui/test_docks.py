@@ -10,11 +10,11 @@ import numpy as np
 from napari.layers import Image
 
 from napari_unet.annotation import new_class
-from napari_unet.gui.activity import How
-from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import mask_shape_of, scan_of
-from napari_unet.gui.live_labels import LiveLabels
-from napari_unet.gui.predicting import volumes
+from napari_unet.gui.layers.live_labels import LiveLabels
+from napari_unet.gui.layers.scans import mask_shape_of, scan_of
+from napari_unet.gui.work.activity import How
+from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.predicting import volumes
 from napari_unet.io import read_mask
 
 TIMES = 20

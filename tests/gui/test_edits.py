@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_unet.gui import edits
-from napari_unet.gui.edits import Edit, SlicePart, applied, can_edit, compare, make_edit, next_redo, next_undo, size_of
+from napari_unet.gui.layers import edits
+from napari_unet.gui.layers.edits import (
+    Edit,
+    SlicePart,
+    applied,
+    can_edit,
+    compare,
+    make_edit,
+    next_redo,
+    next_undo,
+    size_of,
+)
 
 CLOSING = Edit("closing 2 mm", {"steps": [{"kind": "closing"}]})
 FILLING = Edit("filling", {"fill": {}})

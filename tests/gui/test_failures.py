@@ -11,9 +11,9 @@ import pytest
 import qtpy
 import zarr
 
-from napari_unet.gui.activity import How
-from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.layers import images_beneath, scan_of
+from napari_unet.gui.layers.scans import images_beneath, scan_of
+from napari_unet.gui.work.activity import How
+from napari_unet.gui.work.jobs import JobRunner
 
 OPEN_AND_END = """
 import napari

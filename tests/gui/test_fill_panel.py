@@ -5,9 +5,9 @@ import pytest
 
 from napari_unet.annotation import PaintSummary
 from napari_unet.config import FillBetweenConfig
-from napari_unet.gui.activity import How
-from napari_unet.gui.fill_panel import what_is_filled
-from napari_unet.gui.filling import PREVIEW_NAME
+from napari_unet.gui.widgets.fill_panel import what_is_filled
+from napari_unet.gui.work.activity import How
+from napari_unet.gui.work.filling import PREVIEW_NAME
 from napari_unet.refinement import fill_between
 
 PLACE = {"scale": (2.0, 1.0, 1.0), "units": ("mm", "mm", "mm")}

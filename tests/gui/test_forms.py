@@ -30,8 +30,8 @@ from napari_unet.config import (
     parameter,
 )
 from napari_unet.errors import BadInput
-from napari_unet.gui.controls import DecimalBox
-from napari_unet.gui.forms import ConfigForm
+from napari_unet.gui.widgets.controls import DecimalBox
+from napari_unet.gui.widgets.forms import ConfigForm
 
 STEPS = typing.get_args(typing.get_args(RefineStep)[0])
 

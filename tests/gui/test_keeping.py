@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from napari_unet.annotation import new_class
-from napari_unet.gui import keeping
-from napari_unet.gui.layers import METADATA, REVIEW, classes_of, review_of, show_classes
+from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
+from napari_unet.gui.work import keeping
 from napari_unet.journal import OWNER
 from napari_unet.review import Review
 
@@ -49,7 +49,7 @@ def left(worked, tmp_path, monkeypatch):
     shutil.copytree(journal, tmp_path / "killed" / journal.name)
     (copied,) = (tmp_path / "killed").iterdir()
     (copied / OWNER).write_text(json.dumps({"process": 2**22 + 1, "since": 0.0}))
-    monkeypatch.setattr("napari_unet.gui.keeping.folder", lambda: tmp_path / "killed")
+    monkeypatch.setattr("napari_unet.gui.work.keeping.folder", lambda: tmp_path / "killed")
     return worked
 
 

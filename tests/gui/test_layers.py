@@ -8,7 +8,7 @@ from napari.layers import Image, Labels
 
 from napari_unet.annotation import BACKGROUND, ClassInfo, class_colour
 from napari_unet.errors import BadInput
-from napari_unet.gui.layers import (
+from napari_unet.gui.layers.scans import (
     METADATA,
     axes_of,
     class_look,

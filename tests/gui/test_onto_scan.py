@@ -5,8 +5,8 @@ import pytest
 from napari.layers import Layer
 
 from napari_unet.annotation import new_class
-from napari_unet.gui.layers import layer_data
-from napari_unet.gui.masks import mask_layer_data, mask_of
+from napari_unet.gui.layers.masks import mask_layer_data, mask_of
+from napari_unet.gui.layers.scans import layer_data
 from napari_unet.io import Mask
 from napari_unet.scan import Geometry, Scan
 

@@ -11,10 +11,10 @@ from qtpy.QtCore import QTimer
 import napari_unet
 from napari_unet.annotation import ClassInfo
 from napari_unet.errors import BadInput
-from napari_unet.gui import writers
-from napari_unet.gui.readers import get_reader
-from napari_unet.gui.samples import chest
-from napari_unet.gui.writers import write_labels
+from napari_unet.gui.layers import writers
+from napari_unet.gui.layers.readers import get_reader
+from napari_unet.gui.layers.samples import chest
+from napari_unet.gui.layers.writers import write_labels
 from napari_unet.io import EXPORT_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Mask, read_mask, write_mask
 from napari_unet.scan import Geometry
 

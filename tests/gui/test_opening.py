@@ -13,10 +13,11 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog, QPushButton
 
 from napari_unet.errors import BadInput
-from napari_unet.gui import opening, readers
-from napari_unet.gui.layers import scan_of
-from napari_unet.gui.readers import get_reader
-from napari_unet.gui.series_dialog import SeriesDialog
+from napari_unet.gui.layers import readers
+from napari_unet.gui.layers.readers import get_reader
+from napari_unet.gui.layers.scans import scan_of
+from napari_unet.gui.widgets.series_dialog import SeriesDialog
+from napari_unet.gui.work import opening
 from napari_unet.io.questions import Several
 from napari_unet.runner import reading
 

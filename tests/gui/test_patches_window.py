@@ -3,8 +3,8 @@
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.gui.activity import How
-from napari_unet.gui.patches_window import PatchesWindow
+from napari_unet.gui.widgets.patches_window import PatchesWindow
+from napari_unet.gui.work.activity import How
 from napari_unet.training.drawing import draw_grid
 
 

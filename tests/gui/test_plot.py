@@ -14,7 +14,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from napari_unet.events import EpochDone
-from napari_unet.gui.plot import EMPTY_HEIGHT, HEIGHT, LearningPlot
+from napari_unet.gui.widgets.plot import EMPTY_HEIGHT, HEIGHT, LearningPlot
 
 
 @pytest.fixture
@@ -129,5 +129,5 @@ def test_it_goes_when_its_window_goes(qtbot):
 
 
 def test_pyqtgraph_is_imported_with_the_first_plot_only():
-    program = "import sys, napari_unet.gui.plot; sys.exit('pyqtgraph' in sys.modules)"
+    program = "import sys, napari_unet.gui.widgets.plot; sys.exit('pyqtgraph' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

@@ -5,10 +5,10 @@ import pytest
 
 from napari_unet.config import PredictConfig
 from napari_unet.errors import BadInput
-from napari_unet.gui.activity import How
-from napari_unet.gui.jobs import JobRunner
-from napari_unet.gui.predicting import Wish
-from napari_unet.gui.scope import Scope, Where, box_on
+from napari_unet.gui.widgets.scope import Scope, Where, box_on
+from napari_unet.gui.work.activity import How
+from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.predicting import Wish
 
 RECTANGLE = np.array([[1, 8, 4], [1, 8, 19], [1, 23, 19], [1, 23, 4]])
 

@@ -14,12 +14,12 @@ from napari_unet.config import (
     WithinIntensities,
     WithinRegion,
 )
-from napari_unet.gui import refining
-from napari_unet.gui.activity import How
-from napari_unet.gui.edits import applied
-from napari_unet.gui.layers import METADATA, PROBABILITIES
-from napari_unet.gui.outlines import ADDED, EXCHANGED, KEPT, REMOVED, outline_labels
-from napari_unet.gui.refining import PREVIEW_NAME
+from napari_unet.gui.layers.edits import applied
+from napari_unet.gui.layers.outlines import ADDED, EXCHANGED, KEPT, REMOVED, outline_labels
+from napari_unet.gui.layers.scans import METADATA, PROBABILITIES
+from napari_unet.gui.work import refining
+from napari_unet.gui.work.activity import How
+from napari_unet.gui.work.refining import PREVIEW_NAME
 from napari_unet.refinement import Probabilities, refine
 
 PLACE = {"scale": (2.0, 1.0, 1.0), "units": ("mm", "mm", "mm")}

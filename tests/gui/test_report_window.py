@@ -6,8 +6,8 @@ import pytest
 from napari_unet.annotation import BACKGROUND, BACKGROUND_CLASS, new_class
 from napari_unet.config import NetworkConfig, Precision, TrainConfig
 from napari_unet.events import EpochDone
-from napari_unet.gui.activity import How
-from napari_unet.gui.report_window import ReportWindow
+from napari_unet.gui.widgets.report_window import ReportWindow
+from napari_unet.gui.work.activity import How
 from napari_unet.model_file import load_model
 from napari_unet.training.evidence import BINS, Evidence
 

@@ -7,9 +7,9 @@ import pytest
 from napari.utils.key_bindings import coerce_keybinding
 from qtpy.QtCore import QPoint, Qt
 
-from napari_unet.gui.layers import METADATA, REVIEW, review_of
-from napari_unet.gui.learning_again import comparison
-from napari_unet.gui.slice_strip import SliceStrip
+from napari_unet.gui.layers.scans import METADATA, REVIEW, review_of
+from napari_unet.gui.widgets.slice_strip import SliceStrip
+from napari_unet.gui.work.learning_again import comparison
 from napari_unet.review import Review, SliceState
 
 

@@ -7,9 +7,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QToolButton
 
 from napari_unet.config import Closing, FillHoles, KeepLargest, RefineConfig, RemoveSmall, Split, WithinIntensities
-from napari_unet.gui.dock import NARROWEST
-from napari_unet.gui.step_list import STEP_KINDS, StepList
-from napari_unet.gui.step_words import pipeline_words, step_summary, step_title
+from napari_unet.gui.docks.dock import NARROWEST
+from napari_unet.gui.widgets.step_list import STEP_KINDS, StepList
+from napari_unet.gui.widgets.step_words import pipeline_words, step_summary, step_title
 
 STEPS = RefineConfig(steps=(RemoveSmall(), FillHoles(), Closing(enabled=False)))
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_unet.config import DenseCRF, FillHoles, RefineConfig
-from napari_unet.gui.activity import How
-from napari_unet.gui.refining import PREVIEW_NAME
-from napari_unet.gui.suggest_panel import BACK, USE
+from napari_unet.gui.widgets.suggest_panel import BACK, USE
+from napari_unet.gui.work.activity import How
+from napari_unet.gui.work.refining import PREVIEW_NAME
 from napari_unet.refinement import advice, suggest
 
 PLACE = {"scale": (2.0, 1.0, 1.0), "units": ("mm", "mm", "mm")}

@@ -1,0 +1,106 @@
+"""What all docks have in common: a column that scrolls, and leaving without a trace."""
+
+from napari.components import ViewerModel
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QDockWidget, QFormLayout, QFrame, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from napari_unet.gui.widgets.left_behind_panel import LeftBehindPanel
+from napari_unet.gui.work.workspace import workspace_of
+
+NARROWEST = 360
+INDENT = 12
+"""Of what can be folded away, in pixels."""
+
+
+class Dock(QScrollArea):
+    """A dock of this program.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer it belongs to; napari passes it because of this name.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self.title = type(self).__name__.removesuffix("Dock")
+        self.workspace = workspace = workspace_of(napari_viewer)
+        self.session = workspace.session
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(NARROWEST)
+        self._page = QWidget()
+        self.column = QVBoxLayout(self._page)
+        self.column.setSpacing(8)
+        self.setWidget(self._page)
+        self._left_behind = LeftBehindPanel(workspace.keeper)
+        self.column.addWidget(self._left_behind)
+        self._docked = False
+        workspace.dock_opened()
+        self.destroyed.connect(workspace.dock_closed)
+
+    def leave(self) -> None:
+        """Let go of everything that outlives the dock."""
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice when napari takes the dock out of the window, which is how it closes it (Qt calls this)."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if isinstance(parent := self.parent(), QDockWidget):
+                self._docked = True
+                parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
+            elif self._docked:
+                self._docked = False
+                self._left_behind.disconnect_keeper()
+                self.leave()
+                self.deleteLater()
+        return super().event(event)
+
+
+def rows() -> QFormLayout:
+    """Make a layout of labelled rows."""
+    layout = QFormLayout()
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return layout
+
+
+def line(name: str) -> QLabel:
+    """Make a line of text that wraps."""
+    label = QLabel()
+    label.setObjectName(name)
+    label.setWordWrap(True)
+    return label
+
+
+class Folded(QWidget):
+    """Something that is folded away until somebody asks for it.
+
+    Parameters
+    ----------
+    title
+        What the line says that unfolds it.
+    content
+        What is folded away.
+    """
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self.toggle = QToolButton()
+        self.toggle.setText(title)
+        self.toggle.setCheckable(True)
+        self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.toggle.setArrowType(Qt.ArrowType.RightArrow)
+        self.toggle.setAutoRaise(True)
+        self._content = content
+        content.setContentsMargins(INDENT, 0, 0, 0)
+        content.hide()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.toggle)
+        column.addWidget(content)
+        self.toggle.toggled.connect(self._unfold)
+
+    def _unfold(self, open_: bool) -> None:
+        self._content.setVisible(open_)
+        self.toggle.setArrowType(Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow)

@@ -1,0 +1,229 @@
+"""The Review dock: how far a mask is looked through, what was corrected, and learning from it."""
+
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
+
+from napari_unet.errors import UnetError
+from napari_unet.gui.docks.dock import Dock, line, rows
+from napari_unet.gui.docks.train_dock import TIMES
+from napari_unet.gui.layers.scans import review_of, scan_of, voxels_of
+from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
+from napari_unet.gui.widgets.job_panel import JobPanel
+from napari_unet.gui.widgets.slice_strip import SliceStrip, legend
+from napari_unet.gui.work.activity import Ending, How, look_at_slice, slice_in_view
+from napari_unet.gui.work.recount import Recount
+from napari_unet.gui.work.refining import amount
+from napari_unet.review import Review, ReviewSummary
+from napari_unet.session import Ready, ReviewInfo, State, Verb
+
+REVIEWED_KEY, ALL_REVIEWED_KEY, NEXT_KEY = "R", "Shift-R", "N"
+NOT_PREDICTED = "This mask was not predicted here, so nobody knows what was corrected: choose a prediction."
+DEFAULT_SECONDS = 30
+
+
+class ReviewDock(Dock):
+    """Look through a predicted mask, correct it, and let the model learn from that."""
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._summary: ReviewSummary | None = None
+        self._followed_paint = self.workspace.paint_on(None)
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        self._take_mask()
+
+    def _make_controls(self) -> None:
+        self.mask_box = LayerChooser(self.workspace.viewer, is_labels, NO_MASK)
+        self.strip = SliceStrip()
+        self.legend = QLabel(legend())
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
+        self.progress = line("progress")
+        self.here = line("here")
+        self.right_button = QPushButton(f"This slice is right ({REVIEWED_KEY})")
+        self.right_button.setCheckable(True)
+        self.right_button.setToolTip(
+            "Every voxel of this slice is right: the model learns from all of it, and never changes it.\n"
+            "Shift+R marks all slices."
+        )
+        self.next_button = QPushButton(f"Next to look at ({NEXT_KEY})")
+        self.next_button.setToolTip("Goes to the slice that is furthest from any you painted, corrected or found right")
+        self.time = ComboBox()
+        for seconds, words in TIMES.items():
+            self.time.addItem(words, seconds)
+        self.time.setCurrentIndex(self.time.findData(DEFAULT_SECONDS))
+        self.panel = JobPanel(self.workspace.learning_again, "Learn from corrections", can_stop=True)
+        self.back_button = QPushButton("Go back to the mask from before")
+        self.back_button.setToolTip("Shows it again and chooses its model; the new mask is hidden, not deleted")
+        self.recount = Recount(self.workspace.background, self)
+
+    def _lay_out(self) -> None:
+        choices = rows()
+        choices.addRow("Mask", self.mask_box)
+        self.column.addLayout(choices)
+        for widget in (self.strip, self.legend, self.progress, self.here):
+            self.column.addWidget(widget)
+        slices = QHBoxLayout()
+        slices.addWidget(self.right_button)
+        slices.addWidget(self.next_button)
+        self.column.addLayout(slices)
+        how_long = rows()
+        how_long.addRow("Time", self.time)
+        self.column.addLayout(how_long)
+        self.column.addWidget(self.panel)
+        self.column.addWidget(self.back_button)
+        self.column.addStretch()
+        self.back_button.hide()
+
+    def _connect(self) -> None:
+        viewer, learning = self.workspace.viewer, self.workspace.learning_again
+        self.mask_box.chosen.connect(self._take_mask)
+        self.strip.chosen.connect(self._look_at)
+        self.right_button.clicked.connect(self.mark_slice)
+        self.next_button.clicked.connect(self.go_to_next)
+        self.panel.pressed.connect(self.start)
+        self.panel.stop.connect(self.workspace.training.stop_and_keep)
+        self.back_button.clicked.connect(self._go_back)
+        self.recount.counted.connect(self._take_summary)
+        self.recount.failed.connect(self._take_problem)
+        learning.began.connect(self.back_button.hide)
+        learning.ended.connect(self._learned)
+        self.session.changed.connect(self._show_state)
+        viewer.dims.events.current_step.connect(self._show_slice)
+        viewer.bind_key(REVIEWED_KEY, lambda _: self.mark_slice(), overwrite=True)
+        viewer.bind_key(ALL_REVIEWED_KEY, lambda _: self.mark_all(), overwrite=True)
+        viewer.bind_key(NEXT_KEY, lambda _: self.go_to_next(), overwrite=True)
+
+    def leave(self) -> None:
+        """Let go of everything that outlives the dock."""
+        viewer, learning = self.workspace.viewer, self.workspace.learning_again
+        for key in (REVIEWED_KEY, ALL_REVIEWED_KEY, NEXT_KEY):
+            viewer.bind_key(key, None)
+        viewer.dims.events.current_step.disconnect(self._show_slice)
+        self.session.changed.disconnect(self._show_state)
+        learning.began.disconnect(self.back_button.hide)
+        learning.ended.disconnect(self._learned)
+        self.panel.disconnect_activity()
+        self.recount.follow((), None)
+        self.mask_box.disconnect_viewer()
+
+    def start(self) -> None:
+        """Learn from the corrections and predict again."""
+        mask = self.mask_box.layer
+        if mask is None or not isinstance(self.session.readiness(Verb.REVIEW), Ready):
+            return
+        paint = self.workspace.paint_on(mask)
+        try:
+            self.workspace.learning_again.start(
+                mask, paint, self.session.state.unpainted, float(self.time.currentData())
+            )
+        except UnetError as error:
+            self.panel.show_problem(str(error))
+
+    def mark_slice(self) -> None:
+        """Mark the slice in view as right everywhere, or take the mark back."""
+        mask, review = self.mask_box.layer, self._review()
+        if mask is not None and review is not None:
+            review.reviewed ^= {slice_in_view(self.workspace.viewer, mask)}
+            self.recount.count()
+
+    def mark_all(self) -> None:
+        """Mark all slices as right everywhere; when all are, take the marks back."""
+        mask, review = self.mask_box.layer, self._review()
+        if mask is not None and review is not None:
+            everything = set(range(scan_of(mask).grid[0]))
+            review.reviewed = set() if review.reviewed == everything else everything
+            self.recount.count()
+
+    def go_to_next(self) -> None:
+        """Show the slice that is furthest from any that was looked at."""
+        if self._summary is not None and self._summary.next_slice is not None:
+            self._look_at(self._summary.next_slice)
+
+    def _go_back(self) -> None:
+        before = self.workspace.learning_again.before
+        self.workspace.learning_again.go_back()
+        if before is not None:
+            self.mask_box.choose(before)
+        self.back_button.hide()
+        self.panel.forget_ending()
+
+    # --- what is chosen
+
+    def _review(self) -> Review | None:
+        return None if self.mask_box.layer is None else review_of(self.mask_box.layer)
+
+    def _take_mask(self) -> None:
+        mask, review = self.mask_box.layer, self._review()
+        paint = self._followed_paint = self.workspace.paint_on(mask)
+        self._summary = None
+        self.strip.show_states(())
+        if mask is None or review is None:
+            self.recount.follow((), None)
+            info = None if mask is None else ReviewInfo(mask.name, problem=NOT_PREDICTED)
+        else:
+            scan, info = scan_of(mask), ReviewInfo(mask.name)
+
+            def count() -> ReviewSummary:
+                painted = None if paint is None else scan.fold(voxels_of(paint))
+                return review.summary(scan.fold(voxels_of(mask)), painted)
+
+            self.recount.follow([layer for layer in (mask, paint) if layer is not None], count)
+        self.session.update(review=info)
+        self._show_slice()
+        self._show_state(self.session.state)
+
+    def _take_summary(self, summary: ReviewSummary) -> None:
+        if self.mask_box.layer is not None:
+            self._summary = summary
+            self.session.update(review=ReviewInfo(self.mask_box.layer.name, summary))
+            self.strip.show_states(summary.states)
+            self._show_slice()
+
+    def _take_problem(self, text: str) -> None:
+        if self.mask_box.layer is not None:
+            self.session.update(review=ReviewInfo(self.mask_box.layer.name, problem=text))
+
+    # --- what is shown
+
+    def _look_at(self, z: int) -> None:
+        if self.mask_box.layer is not None:
+            look_at_slice(self.workspace.viewer, self.mask_box.layer, z)
+
+    def _show_state(self, state: State) -> None:
+        if self.workspace.paint_on(self.mask_box.layer) is not self._followed_paint:
+            self._take_mask()
+            return
+        self.panel.set_readiness(self.session.readiness(Verb.REVIEW))
+        summary = None if state.review is None else state.review.summary
+        for widget in (self.strip, self.legend, self.progress, self.here, self.right_button, self.next_button):
+            widget.setVisible(summary is not None)
+        if summary is not None:
+            self.progress.setText(summary.sentence())
+            self.next_button.setEnabled(summary.next_slice is not None)
+
+    def _show_slice(self, event: object = None) -> None:
+        mask, summary = self.mask_box.layer, self._summary
+        if mask is None or summary is None:
+            return
+        z = slice_in_view(self.workspace.viewer, mask)
+        if z >= len(summary.states):
+            return
+        self.strip.show_current(z)
+        self.right_button.setChecked(z in summary.reviewed)
+        changed = summary.corrected.get(z, 0)
+        how_much = amount(changed, scan_of(mask).voxel_ml)
+        if z in summary.reviewed:
+            what = f"right everywhere; the model wrote {how_much} of it differently" if changed else "right everywhere"
+        else:
+            what = f"you changed {how_much}" if changed else "as the model wrote it"
+        self.here.setText(f"Slice {z}: {what}.")
+
+    def _learned(self, ending: Ending) -> None:
+        after = self.workspace.prediction.layer()
+        if ending.how is How.DONE and after is not None:
+            self.mask_box.choose(after)
+            self.workspace.viewer.layers.selection.active = after
+        self.back_button.setVisible(self.workspace.learning_again.before is not None)

@@ -1,0 +1,226 @@
+"""Changes that a program makes to a labels layer, which napari's own undo takes back, in order with brush strokes.
+
+napari keeps a list of what was done to each layer. An entry is a list of parts, and a part is whatever unpacks into
+(indices, labels before, labels after). A :class:`SlicePart` is one that holds only what changed, as runs of voxels,
+and unpacks when it is undone or redone: a changed volume costs a few megabytes where napari's own parts cost 25 bytes
+for each voxel.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_unet.gui.layers.scans import METADATA
+
+UNDO_BYTES = 128 * 2**20
+"""What the undo of a layer may hold of such changes; beyond, the oldest entries go."""
+APPLIED = "applied"
+"""Key, in this program's part of a layer's metadata, of what was done to it and is not undone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What a program does to a layer.
+
+    Parameters
+    ----------
+    name
+        In words: what "Undo" says it takes back.
+    settings
+        How it is done, in the form of JSON; kept with the layer until it is undone.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePart:
+    """What changes in one slice: runs of voxels, row by row, that have one label before and one after.
+
+    Parameters
+    ----------
+    edit
+        What it is a part of.
+    place
+        Index of the slice in the layer, without row and column.
+    width
+        Length of a row.
+    starts, lengths
+        (N,) uint32: where the runs begin in the flattened slice, and how long they are.
+    before, after
+        (N,) labels.
+    """
+
+    edit: Edit
+    place: tuple[int, ...]
+    width: int
+    starts: NDArray[np.uint32]
+    lengths: NDArray[np.uint32]
+    before: NDArray[Any]
+    after: NDArray[Any]
+
+    @classmethod
+    def of(cls, edit: Edit, place: tuple[int, ...], before: NDArray[Any], after: NDArray[Any]) -> "SlicePart | None":
+        """Compare a slice before and after, (Y, X) each; None when nothing changes."""
+        flat = np.flatnonzero(before != after)
+        return cls._of_voxels(edit, place, before.shape[1], flat, before.ravel()[flat], after.ravel()[flat])
+
+    @classmethod
+    def _of_voxels(
+        cls, edit: Edit, place: tuple[int, ...], width: int, flat: NDArray[Any], old: NDArray[Any], new: NDArray[Any]
+    ) -> "SlicePart | None":
+        if not flat.size:
+            return None
+        begins = np.ones(flat.size, bool)
+        begins[1:] = (np.diff(flat) != 1) | (old[1:] != old[:-1]) | (new[1:] != new[:-1])
+        runs = np.flatnonzero(begins)
+        lengths = np.diff(runs, append=flat.size).astype(np.uint32)
+        return cls(edit, place, width, flat[runs].astype(np.uint32), lengths, old[runs], new[runs])
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes."""
+        return self.starts.nbytes + self.lengths.nbytes + self.before.nbytes + self.after.nbytes
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels change."""
+        return int(self.lengths.sum())
+
+    def only(self, kept: NDArray[np.bool_]) -> "SlicePart | None":
+        """Give the part of these of its voxels, in their order; None when there are none."""
+        (*_, rows, columns), old, new = self
+        flat = (rows * np.uint32(self.width) + columns)[kept]
+        return self._of_voxels(self.edit, self.place, self.width, flat, old[kept], new[kept])
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpack into the indices of its voxels, their labels before, and their labels after."""
+        before_run = np.cumsum(self.lengths, dtype=np.uint32) - self.lengths
+        flat = np.repeat(self.starts - before_run, self.lengths) + np.arange(self.voxels, dtype=np.uint32)
+        yield (*self.place, *np.divmod(flat, np.uint32(self.width)))
+        yield np.repeat(self.before, self.lengths)
+        yield np.repeat(self.after, self.lengths)
+
+
+def compare(edit: Edit, leading: tuple[int, ...], before: Any, after: Any) -> list[SlicePart]:
+    """Collect what an edit changes.
+
+    Parameters
+    ----------
+    edit
+        What it is.
+    leading
+        Shape of the layer without rows and columns, which come last.
+    before, after
+        (Z, Y, X) labels, with all other axes of the layer folded into Z.
+    """
+    places = np.ndindex(leading)
+    parts = (SlicePart.of(edit, place, old, new) for place, old, new in zip(places, before, after, strict=True))
+    return [part for part in parts if part is not None]
+
+
+def can_edit(layer: Labels) -> bool:
+    """Whether an edit of the layer can be undone: it is in memory, and a person may paint on it."""
+    return bool(layer.editable) and isinstance(layer.data, np.ndarray) and layer.data.flags.writeable
+
+
+def make_edit(layer: Labels, parts: Sequence[SlicePart]) -> int:
+    """Change a layer, as one entry of its undo.
+
+    What a person painted since ``before`` was looked at stays: only voxels that still are what they were change.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    parts
+        The changes, of one edit, a slice at most once.
+
+    Returns
+    -------
+    int
+        Voxels that stayed because somebody painted them meanwhile.
+    """
+    skipped, made = 0, []
+    for part in parts:
+        indices, before, after = part
+        same = layer.data[indices] == before
+        if same.all():
+            layer.data[indices] = after
+            made.append(part)
+        elif (rest := part.only(same)) is not None:
+            indices, _, after = rest
+            layer.data[indices] = after
+            made.append(rest)
+        skipped += same.size - np.count_nonzero(same)
+    if made:
+        with layer.block_history():
+            for part in made:
+                layer._save_history(part)
+        _forget_oldest(layer)
+        layer.events.set_data.connect(_note_applied)
+        layer.refresh(thumbnail=False, extent=False)
+    return skipped
+
+
+def revision(layer: Labels) -> object:
+    """Give something that is another after every stroke, edit, undo and redo, and when the layer gets other voxels."""
+    ends = [(len(history), id(history[-1]) if history else 0) for history in (layer._undo_history, layer._redo_history)]
+    return id(layer.data), *ends
+
+
+def size_of(parts: Sequence[SlicePart]) -> int:
+    """Give the bytes that an edit takes in the undo of its layer."""
+    return sum(part.nbytes for part in parts)
+
+
+def next_undo(layer: Labels) -> str:
+    """Name the edit that undo would take back; "" when it is a brush stroke or nothing."""
+    return _name_of_last(layer._undo_history)
+
+
+def next_redo(layer: Labels) -> str:
+    """Name the edit that redo would make again; "" when it is a brush stroke or nothing."""
+    return _name_of_last(layer._redo_history)
+
+
+def applied(layer: Labels) -> list[Mapping[str, Any]]:
+    """Give the settings of all that was done to a layer and is not undone, oldest first."""
+    return list(layer.metadata.get(METADATA, {}).get(APPLIED, ()))
+
+
+def note_applied(layer: Labels, settings: Sequence[Mapping[str, Any]]) -> None:
+    """Keep with a layer how it came about."""
+    layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), APPLIED: tuple(settings)}
+
+
+def _note_applied(event: Any) -> None:
+    """Keep the settings of what is done with the layer, and forget those of what is undone."""
+    layer = event.source
+    known, undone, done = applied(layer), _edits(layer._redo_history), _edits(layer._undo_history)
+    kept = [settings for settings in known if not any(settings is edit.settings for edit in undone)]
+    kept += [edit.settings for edit in done if not any(edit.settings is settings for settings in kept)]
+    if len(kept) != len(known):
+        note_applied(layer, kept)
+
+
+def _edits(history: Sequence[Any]) -> list[Edit]:
+    return [entry[0].edit for entry in history if entry and isinstance(entry[0], SlicePart)]
+
+
+def _name_of_last(history: Sequence[Any]) -> str:
+    edits = _edits([history[-1]]) if history else []
+    return edits[0].name if edits else ""
+
+
+def _forget_oldest(layer: Labels) -> None:
+    """Drop entries until the rest of such changes fits; strokes before one that goes cannot be undone without it."""
+    sizes = [sum(part.nbytes for part in entry if isinstance(part, SlicePart)) for entry in layer._undo_history]
+    while sum(sizes) > UNDO_BYTES and len(sizes) > 1:
+        layer._undo_history.popleft()
+        sizes.pop(0)

@@ -1,0 +1,126 @@
+"""A labels layer that fills while a job runs, slice by slice, and leaves to a person what that person paints."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer
+
+from napari_unet.annotation import ClassInfo
+from napari_unet.gui.layers.scans import class_look, place_of
+from napari_unet.scan import Scan
+
+REFRESH_MS = 100
+"""Between two times the layer is drawn anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Voxels that a prediction does not touch: where, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8."""
+
+    where: NDArray[np.bool_]
+    labels: NDArray[np.uint8]
+
+
+class LiveLabels(QObject):
+    """A new labels layer on a scan.
+
+    Parameters
+    ----------
+    viewer
+        Where it is added; what was selected stays selected.
+    scan
+        The scan it lies on.
+    on
+        The layer of that scan.
+    name
+        Its name; napari numbers it when it is taken.
+    classes
+        Names and colours.
+    editable
+        Whether a person may paint on it.
+    kept
+        Voxels that a person stands for, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8: they are there from the
+        beginning, and stay.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        scan: Scan,
+        on: Image | Labels,
+        name: str,
+        classes: Sequence[ClassInfo],
+        *,
+        editable: bool = True,
+        kept: Kept | None = None,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._on = on
+        self._folded = np.zeros(scan.grid, np.uint8)
+        self._kept = kept
+        if kept is not None:
+            np.copyto(self._folded, kept.labels, where=kept.where)
+        active = viewer.layers.selection.active
+        self.layer: Labels = viewer.add_labels(
+            scan.unfold(self._folded), name=name, opacity=0.6, **place_of(on), **class_look(classes)
+        )
+        self.layer.editable = editable
+        if active is not None and active in viewer.layers:
+            viewer.layers.selection.active = active
+        self._refresh = QTimer(self)
+        self._refresh.setSingleShot(True)
+        self._refresh.setInterval(REFRESH_MS)
+        self._refresh.timeout.connect(self._draw)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the layer is still in the viewer: a person may have deleted it."""
+        return self.layer in self._viewer.layers
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """(Z, Y, X) uint8, the labels."""
+        return self._folded
+
+    def lies_on(self, layer: Image | Labels) -> bool:
+        """Whether it was made for this layer and is still in the viewer."""
+        return self._on is layer and self.shown
+
+    def write(self, slices: Iterable[int], source: NDArray[np.uint8]) -> None:
+        """Take slices over from ``source`` (Z, Y, X), except voxels that a person painted meanwhile."""
+        for z in slices:
+            free = self._folded[z] == 0
+            if self._kept is not None:
+                free &= ~self._kept.where[z]
+            np.copyto(self._folded[z], source[z], where=free)
+        self._draw_soon()
+
+    def replace(self, z: int, source: NDArray[np.uint8]) -> None:
+        """Take slice ``z`` over from ``source`` (Z, Y, X): for previews, which nobody paints on."""
+        self._folded[z] = source[z]
+        self._draw_soon()
+
+    def show_empty(self) -> None:
+        """Show it with nothing on it."""
+        self._folded[:] = 0
+        self.layer.visible = True
+        self._draw_soon()
+
+    def remove(self) -> None:
+        """Take the layer out of the viewer."""
+        self._refresh.stop()
+        if self.shown:
+            self._viewer.layers.remove(self.layer)
+
+    def _draw_soon(self) -> None:
+        if not self._refresh.isActive():
+            self._refresh.start()
+
+    def _draw(self) -> None:
+        if self.shown:
+            self.layer.refresh(thumbnail=False, extent=False)

@@ -1,0 +1,61 @@
+"""What a window left behind that ended without being closed: a line at the top of a dock, and two buttons."""
+
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+
+from napari_unet.errors import UnetError
+from napari_unet.gui.work.keeping import Keeper
+
+
+class LeftBehindPanel(QFrame):
+    """Offers to bring work back, one window's after the other; hidden when there is none."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        super().__init__()
+        self._keeper = keeper
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.back_button = QPushButton("Bring back")
+        self.discard_button = QPushButton("Discard")
+        self.discard_button.setToolTip("Remove it for good")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.back_button)
+        buttons.addWidget(self.discard_button)
+        column = QVBoxLayout(self)
+        column.addWidget(self.sentence)
+        column.addLayout(buttons)
+        self.back_button.clicked.connect(self._bring_back)
+        self.discard_button.clicked.connect(self._discard)
+        keeper.left_changed.connect(self.show_left)
+        keeper.problem.connect(self._show_problem)
+        self.show_left()
+
+    def show_left(self) -> None:
+        """Show what there is now."""
+        self.setVisible(bool(self._keeper.left))
+        for button in (self.back_button, self.discard_button):
+            button.setVisible(bool(self._keeper.left))
+        if self._keeper.left:
+            self.sentence.setText(self._keeper.left[0].sentence)
+
+    def disconnect_keeper(self) -> None:
+        """Let go of the keeper, which outlives this."""
+        self._keeper.left_changed.disconnect(self.show_left)
+        self._keeper.problem.disconnect(self._show_problem)
+
+    def _bring_back(self) -> None:
+        if self._keeper.left:
+            try:
+                missing = self._keeper.bring_back(self._keeper.left[0])
+            except (UnetError, OSError) as error:
+                missing = str(error)
+            if missing:
+                self._show_problem(missing)
+
+    def _discard(self) -> None:
+        if self._keeper.left:
+            self._keeper.discard(self._keeper.left[0])
+
+    def _show_problem(self, text: str) -> None:
+        self.sentence.setText(text)
+        self.show()

@@ -1,0 +1,291 @@
+"""Prediction in the window: a mask that appears slice by slice as a new, editable layer."""
+
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QTimer, Signal
+
+from napari_unet.annotation import ClassInfo, count_labels
+from napari_unet.config import PredictConfig
+from napari_unet.errors import UnetError
+from napari_unet.events import Event, SlicesDone
+from napari_unet.gui.layers.live_labels import Kept, LiveLabels
+from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, place_of
+from napari_unet.gui.widgets.scope import EVERYTHING, Scope
+from napari_unet.gui.work.activity import Ending, How, ScanActivity
+from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.review import Review
+from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
+from napari_unet.scan import Scan, stack_channels
+from napari_unet.session import Session, TrainedModel, Verb
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be predicted, and how.
+
+    Parameters
+    ----------
+    models
+        The model, or several to average.
+    config
+        How to predict.
+    scope
+        Which part of the scan.
+    keep_probabilities
+        Keep with the layer how likely each class is, for a refinement that looks at it; of a whole scan only.
+    show_probabilities, show_uncertainty
+        Show how likely each class is, and how much doubt is left, as image layers.
+    """
+
+    models: tuple[TrainedModel, ...]
+    config: PredictConfig = PredictConfig()
+    scope: Scope = EVERYTHING
+    keep_probabilities: bool = False
+    show_probabilities: bool = False
+    show_uncertainty: bool = False
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes, background included."""
+        return self.models[0].description.classes
+
+    @property
+    def labels_only(self) -> bool:
+        """Whether nothing is wanted besides labels."""
+        return not (self.keep_probabilities or self.show_probabilities or self.show_uncertainty)
+
+
+@dataclass(frozen=True, eq=False)
+class _Unfinished:
+    """A prediction that was cut short, its layer, and what is done."""
+
+    images: tuple[Image, ...]
+    wish: Wish
+    result: LiveLabels
+    name: str
+    done: set[int]
+
+
+class Prediction(ScanActivity):
+    """Predicts image layers with a model into a new labels layer."""
+
+    verb = Verb.PREDICT
+    volumes_counted = Signal(str)
+    """How much there is of each class, in words."""
+
+    def __init__(
+        self,
+        viewer: weakref.ref[ViewerModel],
+        session: Session,
+        exchange: Exchange,
+        runner: JobRunner,
+        background: Background,
+    ) -> None:
+        super().__init__(viewer, session, exchange, runner)
+        self._background = background
+        self._wish: Wish | None = None
+        self._images: tuple[Image, ...] = ()
+        self._out: SharedArray | None = None
+        self._probabilities: SharedArray | None = None
+        self._uncertainty: SharedArray | None = None
+        self._result: LiveLabels | None = None
+        self._kept: Kept | None = None
+        self.layer: Callable[[], Labels | None] = _no_layer
+        """Gives the layer of the latest result, while it is there."""
+        self._done: set[int] = set()
+        self._wanted = 0
+        self._unfinished: _Unfinished | None = None
+        self._next: list[list[Image]] = []
+
+    def start(
+        self,
+        images: Sequence[Image],
+        wish: Wish,
+        *,
+        then: Sequence[list[Image]] = (),
+        kept: Kept | None = None,
+    ) -> None:
+        """Begin to predict, or go on with what was cut short.
+
+        Parameters
+        ----------
+        images
+            The scan: one layer, or several whose data become its channels.
+        wish
+            What is wanted of it.
+        then
+            Further scans that are predicted after it in the same way.
+        kept
+            Voxels that a person stands for: they are in the result as they are.
+
+        Raises
+        ------
+        BadInput
+            The layers do not belong together.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        scans = self._follow(viewer, images)
+        self._images, self._wish, self._next = tuple(images), wish, list(then)
+        self._result, self._done, self._kept = None, set(), kept
+        self._review = Review(wish.models[0].path)
+        wanted = tuple(range(scans[0].grid[0])) if wish.scope.slices is None else wish.scope.slices
+        self._wanted = len(wanted)
+        self._go_on()
+        slices = None if len(self._done) == 0 and wish.scope.slices is None else tuple(set(wanted) - self._done)
+        looked_at, exchange = self._looked_at, self._exchange
+
+        def make_request() -> PredictRequest:
+            scan = stack_channels(scans)
+            self._out = self._lend(exchange.empty(scan.grid, np.uint8))
+            if wish.show_probabilities or (wish.keep_probabilities and wish.scope == EVERYTHING):
+                self._probabilities = self._lend(exchange.empty((len(wish.classes), *scan.grid), np.float16))
+            if wish.show_uncertainty:
+                self._uncertainty = self._lend(exchange.empty(scan.grid, np.float16))
+            return PredictRequest(
+                model_paths=tuple(str(model.path) for model in wish.models),
+                scan=self._lend(exchange.put_scan(scan)),
+                out=self._out,
+                config=wish.config,
+                slices=slices,
+                part=wish.scope.part,
+                look_at=looked_at,
+                probabilities=self._probabilities,
+                uncertainty=self._uncertainty,
+            )
+
+        self._begin(make_request)
+
+    def _go_on(self) -> None:
+        """Take up the layer of the same prediction that was cut short, if there is one."""
+        left, self._unfinished = self._unfinished, None
+        if left and left.result.shown and left.images == self._images and left.wish == self._wish:
+            self._result, self._done = left.result, left.done
+            self._result.layer.name = left.name
+            self._review = self._result.layer.metadata[METADATA][REVIEW]
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, SlicesDone):
+            self._show(event.slices)
+
+    def _show(self, slices: Sequence[int]) -> None:
+        viewer = self._viewer()
+        if viewer is None or self._wish is None or self._out is None or self._scan is None or self._image is None:
+            return
+        if self._result is None:
+            if self._image not in viewer.layers:
+                return
+            name = f"{self._scan.name} prediction"
+            foreground = [info for info in self._wish.classes if info.label]
+            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept)
+            names = tuple(image.name for image in self._images)
+            self._result.layer.metadata[METADATA] |= {SCAN_LAYERS: names, REVIEW: self._review}
+            self.layer = weakref.ref(self._result.layer)
+        predicted = self._out.open()
+        self._result.write(slices, predicted)
+        for z in slices:
+            self._review.note(z, predicted[z])
+        self._done.update(slices)
+
+    def _on_result(self, result: object) -> str:
+        assert isinstance(result, PredictDone)
+        if self._result is None or self._wish is None or self._scan is None:
+            return "The scan was taken away meanwhile: there is no layer to show."
+        self._show_maps(self._scan, self._wish)
+        if self._probabilities is not None and self._wish.keep_probabilities and self._wish.scope == EVERYTHING:
+            # Mapped, it stays when its file is removed, and goes with the layer.
+            labels = tuple(info.label for info in self._wish.classes)
+            self._result.layer.metadata[METADATA][PROBABILITIES] = (self._probabilities.open(), labels)
+        foreground = [info for info in self._wish.classes if info.label]
+        count = partial(volumes, self._result.labels, foreground, self._scan)
+        self._background.run(count, self.volumes_counted.emit, self._not_counted)
+        return f'Result: layer "{self._result.layer.name}". It is yours to correct.'
+
+    def _show_maps(self, scan: Scan, wish: Wish) -> None:
+        """Show the probabilities and the uncertainty that were wished for."""
+        if wish.show_probabilities and self._probabilities is not None:
+            likely = self._probabilities.open()
+            for number, info in enumerate(wish.classes):
+                if info.label:
+                    self._add_map(scan, likely[number], f"{scan.name} {info.name}", "viridis", visible=False)
+        if wish.show_uncertainty and self._uncertainty is not None:
+            self._add_map(scan, self._uncertainty.open(), f"{scan.name} uncertainty", "inferno", visible=True)
+
+    def _add_map(self, scan: Scan, values: NDArray[np.float16], name: str, colormap: str, *, visible: bool) -> None:
+        viewer, image = self._viewer(), self._image
+        if viewer is None or image is None:
+            return
+        active = viewer.layers.selection.active
+        look: dict[str, Any] = {"colormap": colormap, "contrast_limits": (0, 1), "blending": "additive"}
+        viewer.add_image(scan.unfold(values), name=name, visible=visible, **look, **place_of(image))
+        viewer.layers.selection.active = active
+
+    def _not_counted(self, error: Exception) -> None:
+        self.volumes_counted.emit(f"The volumes could not be counted: {error}")
+
+    def _take_cancel(self) -> None:
+        if self._active:
+            done = f" {len(self._done)} of {self._wanted} slices are done; Predict goes on from there."
+            goes_on = 0 < len(self._done) < self._wanted and self._wish is not None and self._wish.labels_only
+            self._finish(Ending(How.CANCELLED, f"Cancelled.{done if goes_on else ''}"))
+
+    def _finish(self, ending: Ending) -> None:
+        super()._finish(ending)
+        if ending.how is How.CANCELLED:
+            self._next.clear()
+        elif self._next:
+            QTimer.singleShot(0, self._start_next)  # once everybody has heard of the ending
+
+    def _start_next(self) -> None:
+        viewer, wish = self._viewer(), self._wish
+        while viewer is not None and wish is not None and self._next and not self._active:
+            images, *then = self._next
+            self._next = then
+            if not all(image in viewer.layers for image in images):
+                continue
+            try:
+                self.start(images, wish, then=then)
+            except UnetError as error:
+                self.ended.emit(Ending(How.FAILED, str(error)))
+
+    def _clean_up(self, ending: Ending) -> None:
+        images, wish = self._images, self._wish
+        super()._clean_up(ending)
+        result, self._result, self._out = self._result, None, None
+        self._probabilities = self._uncertainty = None
+        if result is not None and wish is not None and ending.how is not How.DONE and len(self._done) < self._wanted:
+            if wish.labels_only:
+                self._unfinished = _Unfinished(images, wish, result, result.layer.name, self._done)
+            result.layer.name = f"{result.layer.name} (partial: {len(self._done)} of {self._wanted} slices)"
+
+
+def _no_layer() -> None:
+    return None
+
+
+def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan) -> str:
+    """Say how much there is of each class, line by line, in ml where the scan has a spacing in mm ("liver: 5.0 ml").
+
+    Parameters
+    ----------
+    labels
+        (Z, Y, X) uint8.
+    classes
+        The classes to tell of.
+    scan
+        The scan the labels lie on.
+    """
+    counts = count_labels(labels)
+    if scan.voxel_ml is None:
+        return "\n".join(f"{info.name}: {counts[info.label]:,} voxels" for info in classes)
+    return "\n".join(f"{info.name}: {counts[info.label] * scan.voxel_ml:,.1f} ml" for info in classes)

@@ -1,0 +1,250 @@
+"""Training in the window: the job, its live preview, and the model it leaves."""
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slices
+from napari_unet.config import TrainConfig
+from napari_unet.events import EpochDone, Event, Preview, Stop
+from napari_unet.gui.layers.live_labels import LiveLabels
+from napari_unet.gui.layers.scans import scan_of, voxels_of
+from napari_unet.gui.widgets.beginnings import Beginning, new_state
+from napari_unet.gui.work.activity import Ending, How, ScanActivity, Shared
+from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.model_file import SUFFIX
+from napari_unet.runner import Exchange, SharedArray, SharedScan, TrainDone, TrainRequest
+from napari_unet.scan import Scan, stack_channels
+from napari_unet.session import Session, TrainedModel, Verb
+
+PREVIEW_NAME = "U-Net preview"
+
+Reading: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""Makes paint of what a layer holds, both (Z, Y, X) uint8; it is called in a thread."""
+PaintedLayers: TypeAlias = "tuple[tuple[weakref.ref[Image], ...], weakref.ref[Labels]]"
+"""The image layers of a scan, and its paint layer, while they are there."""
+
+
+class Lend(Protocol):
+    """Notes an array that is removed when the job is over."""
+
+    def __call__(self, shared: Shared) -> Shared:
+        """Note it, and give it."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A scan as its channels, the voxels of its paint in the shape of the user, the name of the paint, its reading."""
+
+    scans: list[Scan]
+    voxels: NDArray[Any]
+    name: str
+    read: Reading | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How a layer that is no paint is learned from.
+
+    Parameters
+    ----------
+    read
+        Makes paint of that layer.
+    paint
+        The paint of the same scan, which is shown again beside it.
+    read_paint
+        How all paint that is shown again is read.
+    """
+
+    read: Reading
+    paint: Labels | None
+    read_paint: Reading
+
+
+class Training(ScanActivity):
+    """Trains on image layers and a paint layer, neither of which it changes."""
+
+    verb = Verb.TRAIN
+
+    def __init__(
+        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
+    ) -> None:
+        super().__init__(viewer, session, exchange, runner)
+        self.epochs: list[EpochDone] = []
+        self.model_path: Path | None = None
+        self.evidence_path = ""
+        self._learned_from: dict[Path, tuple[PaintedLayers, ...]] = {}
+        self._learning_from: tuple[PaintedLayers, ...] = ()
+        self._classes: tuple[ClassInfo, ...] = ()
+        self._shared_preview: SharedArray | None = None
+        self._preview: LiveLabels | None = None
+
+    def start(
+        self,
+        images: Sequence[Image],
+        paint: Labels,
+        config: TrainConfig,
+        classes: Sequence[ClassInfo],
+        beginning: Beginning,
+        lesson: Lesson | None = None,
+    ) -> None:
+        """Begin to train.
+
+        Parameters
+        ----------
+        images
+            The scan: one layer, or several whose data become its channels.
+        paint
+            The paint layer.
+        config
+            How to train.
+        classes
+            Names and colours of the classes.
+        beginning
+            What to begin with. A model that goes on is shown again what it learned from in this window, as far as
+            those layers are still there.
+        lesson
+            How ``paint`` is learned from where it is a mask that a person corrected.
+
+        Raises
+        ------
+        BadInput
+            The layers do not belong together.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        scans = self._follow(viewer, images)
+        voxels, name = voxels_of(paint), paint.name
+        scans[0].fold(voxels, f'"{name}"')
+        again = self._learned_before(viewer, beginning, paint if lesson is None else lesson.paint)
+        if lesson is not None and lesson.paint is not None:
+            again.append(Painted(scans, voxels_of(lesson.paint), lesson.paint.name))
+        if lesson is not None:
+            again = [replace(painted, read=lesson.read_paint) for painted in again]
+        if self._preview is not None and self._preview.lies_on(images[0]):
+            self._preview.show_empty()
+        else:
+            self.remove_preview()
+        self.epochs = []
+        self._classes = tuple(classes)
+        painted, looked_at = Painted(scans, voxels, name, None if lesson is None else lesson.read), self._looked_at
+        start_path = "" if beginning.model is None else str(beginning.model.path)
+        unfinished = beginning.unfinished or (None if start_path else new_state())
+        model_path = str(self._exchange.path(SUFFIX))
+
+        def make_request() -> TrainRequest:
+            scan, paint_of_it, labels = share(painted, self._exchange, self._lend)
+            before = [share(one, self._exchange, self._lend) for one in again]
+            self._shared_preview = self._lend(self._exchange.empty(paint_of_it.shape, np.uint8))
+            return TrainRequest(
+                scans=(scan,),
+                paints=(paint_of_it,),
+                config=config,
+                classes=classes_for(labels, self._classes),
+                model_path=model_path,
+                preview=self._shared_preview,
+                look_at=looked_at,
+                start_path=start_path,
+                scans_again=tuple(scan for scan, _, _ in before),
+                paints_again=tuple(paint for _, paint, _ in before),
+                unfinished_path="" if unfinished is None else str(unfinished),
+                resume=beginning.unfinished is not None,
+            )
+
+        self._begin(make_request)
+        learned_from = paint if lesson is None else lesson.paint
+        self._learning_from = self._sources_of(beginning)
+        if learned_from is not None and all(ref() is not learned_from for _, ref in self._learning_from):
+            self._learning_from += ((tuple(map(weakref.ref, images)), weakref.ref(learned_from)),)
+
+    def _sources_of(self, beginning: Beginning) -> "tuple[PaintedLayers, ...]":
+        """Give the layers that the model learned from which goes on."""
+        return () if beginning.model is None else self._learned_from.get(beginning.model.path, ())
+
+    def _learned_before(self, viewer: ViewerModel, beginning: Beginning, paint: Labels | None) -> "list[Painted]":
+        """Give what a model learned from before, as it is now, as far as it is there and is not learned from anyway."""
+        found = []
+        for image_refs, paint_ref in self._sources_of(beginning):
+            images, layer = [ref() for ref in image_refs], paint_ref()
+            there = [image for image in images if image is not None and image in viewer.layers]
+            if layer is None or layer is paint or layer not in viewer.layers or len(there) != len(images):
+                continue
+            found.append(Painted([scan_of(image) for image in there], voxels_of(layer), layer.name))
+        return found
+
+    def stop_and_keep(self) -> None:
+        """Finish with the best model so far."""
+        self._runner.tell(Stop())
+
+    def hide_preview(self) -> None:
+        """Hide the preview: there is something better now. The next training uses its layer again."""
+        if self._preview is not None and self._preview.shown:
+            self._preview.layer.visible = False
+
+    def remove_preview(self) -> None:
+        """Take the preview away."""
+        preview, self._preview = self._preview, None
+        if preview is not None:
+            preview.remove()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            self.epochs.append(event)
+        elif isinstance(event, Preview):
+            self._show_preview(event.z)
+
+    def _show_preview(self, z: int) -> None:
+        viewer = self._viewer()
+        if viewer is None or self._shared_preview is None or self._scan is None or self._image is None:
+            return
+        if self._preview is None:
+            if self._image not in viewer.layers:
+                return
+            self._preview = LiveLabels(viewer, self._scan, self._image, PREVIEW_NAME, self._classes, editable=False)
+        if self._preview.shown:
+            self._preview.replace(z, self._shared_preview.open())
+
+    def _on_result(self, result: object) -> str:
+        assert isinstance(result, TrainDone)
+        scan_name = self._scan.name if self._scan is not None else "scan"
+        taken = {model.name for model in self._session.models}
+        name = next(n for n in _numbered(f"{scan_name} model") if n not in taken)
+        self.model_path, self.evidence_path = Path(result.model_path), result.evidence_path
+        self._learned_from[self.model_path] = self._learning_from
+        self._session.add_model(TrainedModel(name, self.model_path, result.description))
+        learned = result.description.learned_from
+        return f"Trained {learned.steps:,} steps in {learned.seconds:.0f} s: {result.description.sentence()}."
+
+    def _clean_up(self, ending: Ending) -> None:
+        super()._clean_up(ending)
+        self._shared_preview = None
+        if ending.how is not How.DONE:
+            self.remove_preview()
+
+
+def share(painted: Painted, exchange: Exchange, lend: Lend) -> tuple[SharedScan, SharedArray, set[int]]:
+    """Copy a scan and its paint for the other process, noting with ``lend``; give also the labels that are painted."""
+    scan = stack_channels(painted.scans)
+    folded = as_paint(np.asarray(scan.fold(painted.voxels)), f'"{painted.name}"')
+    if painted.read is not None:
+        folded = painted.read(folded)
+    return lend(exchange.put_scan(scan)), lend(exchange.put(folded)), _labels_in(folded)
+
+
+def _labels_in(paint: NDArray[np.uint8]) -> set[int]:
+    """Collect the labels of a paint, slice by slice so that the window is not held up."""
+    return {label for counts in count_slices(paint).values() for label in counts}
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name} {number}" for number in count(2))

@@ -1,0 +1,193 @@
+"""What belongs to one viewer: its session, its processes, its jobs. The docks are views of it."""
+
+import atexit
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.gui.layers.scans import mask_shape_of, read_units, warm_up_colours
+from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.filling import Filling
+from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.keeping import Keeper
+from napari_unet.gui.work.learning_again import LearningAgain
+from napari_unet.gui.work.patches import PatchPreview
+from napari_unet.gui.work.predicting import Prediction, Wish
+from napari_unet.gui.work.refining import Refinement, RefinePreview
+from napari_unet.gui.work.suggesting import Suggesting
+from napari_unet.gui.work.training import Training
+from napari_unet.model_file import ModelDescription, load_model
+from napari_unet.runner import Exchange
+from napari_unet.session import Session, TrainedModel
+
+ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
+REFINEMENT = ("napari_unet.refinement.pipeline", "napari_unet.refinement.nearest")
+
+
+class Workspace:
+    """Everything that the docks of one viewer share.
+
+    Trained models stay for as long as the viewer does; processes stand while a dock is open. Training and
+    prediction share a process, refinement has one of its own, so that one can refine while a network trains.
+
+    Parameters
+    ----------
+    viewer
+        The viewer; it is not kept alive.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = weakref.ref(viewer)
+        self.session = Session()
+        self.exchange = Exchange()
+        self.background = Background()
+        self.engine = JobRunner(self.background, ENGINES)
+        self.refinery = JobRunner(self.background, REFINEMENT)
+        self.keeper = Keeper(self._viewer, self.session, self.exchange.folder)
+        self.training = Training(self._viewer, self.session, self.exchange, self.engine)
+        self.patches = PatchPreview(self._viewer, self.session, self.exchange, JobRunner(self.background, ()))
+        self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
+        self.learning_again = LearningAgain(self._viewer, self.session, self.training, self.prediction, self.background)
+        self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery, self.background)
+        self.refine_preview = RefinePreview(self._viewer, self.session, self.exchange, self.refinery)
+        self.filling = Filling(self._viewer, self.session, self.exchange, self.refinery, self.background)
+        self.suggesting = Suggesting(self._viewer, self.session, self.exchange, self.refinery)
+        self.refine_preview.ended.connect(self._start_next)
+        self._next: Callable[[], None] | None = None
+        self._docks = 0
+        self._closed = False
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise ReferenceError("the viewer of this workspace is closed")
+        return viewer
+
+    def predict(self, images: Sequence[Image], wish: Wish, *, then: Sequence[list[Image]] = ()) -> None:
+        """Predict a scan, see :meth:`Prediction.start`; the preview of the training makes room.
+
+        Raises
+        ------
+        BadInput
+            The layers do not belong together.
+        """
+        self.prediction.start(images, wish, then=then)
+        self.training.hide_preview()
+
+    def set_thresholds(self, path: Path, thresholds: dict[int, float]) -> None:
+        """Let a model of this window carry thresholds that its predictions use."""
+        model = next((model for model in self.session.models if model.path == path), None)
+        if model is None:
+            return
+        name = model.name
+
+        def write() -> ModelDescription:
+            kept = load_model(path)
+            kept = replace(kept, description=kept.description.model_copy(update={"thresholds": thresholds}))
+            kept.save(path)
+            return kept.description
+
+        self.background.run(
+            write, lambda description: self.session.add_model(TrainedModel(name, path, description)), _nothing
+        )
+
+    def paint_on(self, mask: Labels | None) -> Labels | None:
+        """Find the paint that the Train dock has chosen, if it lies on this mask and is not the mask."""
+        paint, layers = self.session.state.paint, self.viewer.layers
+        if mask is None or paint is None or paint.name not in layers:
+            return None
+        layer = layers[paint.name]
+        return layer if layer is not mask and mask_shape_of(layer) == mask_shape_of(mask) else None
+
+    def when_refinery_is_free(self, start: Callable[[], None]) -> None:
+        """Start a job of the process for refinement as soon as a preview has made room for it."""
+        if self.refine_preview.running:
+            self._next = start
+            self.refine_preview.cancel()
+        else:
+            start()
+
+    def _start_next(self, ending: object) -> None:
+        start, self._next = self._next, None
+        if start is not None:
+            QTimer.singleShot(0, start)  # once everybody has heard of the ending
+
+    def warm_refinement(self) -> None:
+        """Let the process for refinement stand ready, and what previews need in this one."""
+        self.refinery.warm()
+        self.background.run(_import_refinement, _nothing, _nothing)
+
+    def dock_opened(self) -> None:
+        """Count a dock that was opened; the processes warm up with the first."""
+        self._docks += 1
+        self.keeper.start()
+        self.engine.warm()
+        read_units()
+        self.background.run(warm_up_colours, _nothing, _nothing)
+
+    def dock_closed(self) -> None:
+        """Count a dock that was closed; with the last one, what runs and the processes end."""
+        self._docks -= 1
+        if not self._docks and not self._closed:
+            self.session.forget_listeners()  # docks that went with the window have not left
+            for activity in (
+                self.training,
+                self.prediction,
+                self.refinement,
+                self.refine_preview,
+                self.filling,
+                self.suggesting,
+            ):
+                activity.abandon()
+            self.engine.close()
+            self.refinery.close()
+            self.patches.end()
+
+    def close(self) -> None:
+        """End everything and remove the shared files: the viewer is gone."""
+        self._closed = True
+        self.patches.end()
+        self.engine.close()
+        self.refinery.close()
+        self.background.close()
+        self.keeper.close()
+        self.exchange.close()
+
+
+def _import_refinement() -> None:
+    import napari_unet.refinement.pipeline  # noqa: F401  it takes half a second, in a thread
+
+
+def _nothing(outcome: object) -> None:
+    """Make nothing of how a warming-up went: if it failed, the first use takes longer and says why."""
+
+
+_workspaces: "weakref.WeakKeyDictionary[ViewerModel, Workspace]" = weakref.WeakKeyDictionary()
+
+
+@atexit.register  # after Qt's own, which therefore comes later
+def _close_all() -> None:
+    """Close what a script leaves open that ends without closing its window."""
+    for workspace in list(_workspaces.values()):
+        workspace.close()
+
+
+def workspace_of(viewer: ViewerModel) -> Workspace:
+    """Give the workspace of a viewer; it is made with the first dock and goes with the viewer."""
+    viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy, a new one for each dock
+    workspace = _workspaces.get(viewer)
+    if workspace is None:
+        workspace = _workspaces[viewer] = Workspace(viewer)
+        weakref.finalize(viewer, workspace.close).atexit = False  # too late: Qt is gone by then
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(workspace.close)
+    return workspace
