@@ -66,8 +66,8 @@ def test_rows_are_classes_then_background_then_eraser(shown):
         ("1", "ribs", "12 slices, 3,410 voxels"),
         ("3", "liver", "1 slice, only 14 voxels"),
         ("5", "right lung", ""),
-        ("", "background (key G)", "1 slice, 900 voxels"),
-        ("", "erase paint (key E)", ""),
+        ("", "background (G)", "1 slice, 900 voxels"),
+        ("", "erase paint (E)", ""),
     ]
     shown.set_summary(None)
     assert {painted for _, _, painted in rows(shown)} == {""}

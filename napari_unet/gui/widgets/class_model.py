@@ -23,7 +23,7 @@ GREY = QColor(128, 128, 128)
 """Seen on dark and on light."""
 AMBER = QColor(208, 135, 0)
 """Warns, on dark and on light."""
-OTHER_ROWS = {BACKGROUND: "background (key G)", UNPAINTED: "erase paint (key E)"}
+OTHER_ROWS = {BACKGROUND: "background (G)", UNPAINTED: "erase paint (E)"}
 """What one can paint with besides classes, and its words; these rows come last."""
 
 
