@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_unet.annotation import BACKGROUND
+from napari_unet.errors import BadInput
 from napari_unet.io.contents import Contents
 from napari_unet.io.gate import admit
+
+MOST_GREYS = 100
+"""Of a mask as drawing programs save it; one with more has soft edges, or is a photograph."""
 
 
 def read(path: Path) -> Contents:
@@ -35,10 +39,12 @@ def read(path: Path) -> Contents:
 def read_labels(path: Path) -> Contents:
     """Read a mask: grey values, the numbers of a palette, or a colour picture that is grey all over.
 
-    Masks as drawing programs save them, with 0 and 255 only, have one class.
+    Masks as drawing programs save them, in greys from black to white, have a class for each grey.
 
     Raises
     ------
+    BadInput
+        It has soft edges, whose greys are no classes.
     OutOfMemory
         As :func:`read`.
     """
@@ -47,15 +53,33 @@ def read_labels(path: Path) -> Contents:
     array = contents.array
     if array.ndim == 3 and (array == array[..., :1]).all():
         array = array[..., 0]
-    return Contents(black_and_white(array), "YX" if array.ndim == 2 else "YXC")
+    return Contents(from_greys(path, array), "YX" if array.ndim == 2 else "YXC")
 
 
-def black_and_white(labels: NDArray[Any]) -> NDArray[Any]:
-    """Make 1 of 255 in a mask that holds nothing but 0 and 255: there it means "inside", not painted background."""
-    inside: NDArray[np.bool_] = labels == BACKGROUND
-    if inside.any() and not labels[~inside].any():
-        return inside.astype(np.uint8)
-    return labels
+def from_greys(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
+    """Make 1, 2, ... of greys in even steps up to white: there 255 means a class, not painted background.
+
+    Raises
+    ------
+    BadInput
+        There are so many greys that they cannot be classes: edges were smoothed when it was saved or resized.
+    """
+    if not labels.size or labels.max() != BACKGROUND:
+        return labels
+    greys = np.unique(labels)
+    greys = greys[greys != 0]
+    if len(greys) > MOST_GREYS:
+        raise BadInput(
+            f"{path} has {len(greys)} greys, as soft edges or a photograph have, not classes: save the mask without "
+            "smoothing, one number for each class."
+        )
+    steps = np.arange(1, len(greys) + 1)
+    if np.abs(greys - steps * (BACKGROUND / len(greys))).max() > 1:
+        return labels
+    numbered = np.zeros(labels.shape, np.uint8)
+    for grey, step in zip(greys, steps, strict=True):
+        numbered[labels == grey] = step
+    return numbered
 
 
 def _open(path: Path) -> Image.Image:

@@ -17,7 +17,7 @@ from napari_unet.errors import BadInput
 from napari_unet.io.contents import LEGEND_KEY, Contents, Legend, volumes
 from napari_unet.io.gate import admit
 from napari_unet.io.mask import Mask
-from napari_unet.io.picture import black_and_white
+from napari_unet.io.picture import from_greys
 from napari_unet.scan import Unit
 
 MILLIMETRES = {
@@ -54,7 +54,7 @@ def read(path: Path) -> Contents:
 
 
 def read_labels(path: Path) -> Contents:
-    """Read a mask; with 0 and 255 only, as ImageJ saves them, it has one class.
+    """Read a mask; of greys in even steps up to white, such as 0 and 255 in ImageJ, each is a class.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def read_labels(path: Path) -> Contents:
     contents = read(path)
     if contents.classes is not None:
         return contents
-    return Contents(black_and_white(contents.array), contents.axes, contents.spacing, contents.unit)
+    return Contents(from_greys(path, contents.array), contents.axes, contents.spacing, contents.unit)
 
 
 def _check_whole(path: Path, file: Any) -> None:

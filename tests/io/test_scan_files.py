@@ -7,6 +7,7 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
+from napari_unet.errors import BadInput
 from napari_unet.io import read_mask, read_scan
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -173,6 +174,22 @@ def test_masks_drawn_as_pictures(tmp_path):
     palette.save(tmp_path / "palette.png")
     for name, label in (("white.png", 1), ("rgb.png", 1), ("white.tif", 1), ("palette.png", 3)):
         np.testing.assert_array_equal(read_mask(tmp_path / name).labels, inside * label)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_greys_of_a_drawn_mask_are_classes(tmp_path, suffix):
+    save = tifffile.imwrite if suffix == ".tif" else lambda path, array: Image.fromarray(array).save(path)
+    for greys in ([0, 255], [0, 128, 255], [0, 127, 255], [0, 85, 170, 255]):
+        drawn = np.array(greys, np.uint8)[np.arange(30).reshape(5, 6) % len(greys)]
+        save(tmp_path / f"drawn{suffix}", drawn)
+        read = read_mask(tmp_path / f"drawn{suffix}")
+        np.testing.assert_array_equal(read.labels, np.arange(30).reshape(5, 6) % len(greys))
+    paint = np.array([[0, 1, 2, 255]], np.uint8)
+    save(tmp_path / f"paint{suffix}", paint)
+    np.testing.assert_array_equal(read_mask(tmp_path / f"paint{suffix}").labels, paint)
+    save(tmp_path / f"soft{suffix}", np.arange(256, dtype=np.uint8).reshape(16, 16))
+    with pytest.raises(BadInput, match="255 greys, as soft edges"):
+        read_mask(tmp_path / f"soft{suffix}")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
