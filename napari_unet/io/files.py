@@ -1,6 +1,7 @@
 """Reading scans and masks, and writing masks, whatever the format."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from napari_unet.io.zarr_file import in_zarr, read_zarr
 from napari_unet.scan import Scan, stack_channels
 
 PathLike = str | os.PathLike[str]
+ITK_OBJECT = re.compile(r"^.*\(0x[0-9a-f]+\): ")
+"""How ITK begins a sentence: with which part of it says so, and where that lies in memory."""
 
 
 def read_scan(
@@ -66,7 +69,8 @@ def read_mask(path: PathLike, *, series: str | None = None) -> Mask:
     Parameters
     ----------
     path
-        A file with one of ``MASK_SUFFIXES``. Whole numbers stored as floats are accepted.
+        A file with one of ``MASK_SUFFIXES``, or a folder with a DICOM segmentation. Whole numbers stored as floats
+        are accepted.
     series
         As for :func:`read_scan`.
 
@@ -80,6 +84,8 @@ def read_mask(path: PathLike, *, series: str | None = None) -> Mask:
     file = Path(path)
     if in_zarr(file):
         return _mask(file, _guarded(file, lambda: format_of(Path(".zarr")).load().read_labels(file)))
+    if file.is_dir() and suffix_of(file) is None:
+        return _mask(file, _guarded(file, lambda: format_of(Path(".dcm")).load().read_labels(file, series)))
     form = _dicom(file) or format_of(file, MASK_SUFFIXES)
     chosen = (series,) if form.several else ()
     return _mask(file, _read(file, lambda: form.load().read_labels(file, *chosen)))
@@ -285,4 +291,7 @@ def _stem(file: Path) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # SimpleITK ends with where it was in its code and what the system said, nibabel with a question.
+    telling = [line for line in said if not line.startswith(("Reason:", "- could"))]
+    return ITK_OBJECT.sub("", (telling or said or [type(error).__name__])[-1])

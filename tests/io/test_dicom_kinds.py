@@ -213,6 +213,9 @@ def test_a_segmentation_lies_on_its_series(dicom_folder, tmp_path, labels, kind,
     assert sorted(mask.dicom) == sorted(scan.dicom)
     np.testing.assert_array_equal(mask.folded_onto(scan), labels)
     np.testing.assert_array_equal(read_mask(beside / "seg.dcm").labels, labels)
+    np.testing.assert_array_equal(read_mask(beside).labels, labels)
+    with pytest.raises(BadInput, match="image, not a segmentation"):
+        read_mask(folder)
     lightness_a_b = hd.color.CIELabColor(60.0, -20.0, 30.0)
     np.testing.assert_allclose(np.multiply(mask.classes[0].colour, 255), lightness_a_b.to_rgb(), atol=2)
 

@@ -57,6 +57,17 @@ def test_cut_short(tmp_path, suffix, share):
         read_scan(path)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "reason"), [(".nii", r"\(Expected 4096 bytes, got \d+ bytes"), (".mha", r"\(File cannot")]
+)
+def test_the_reason_is_the_telling_part_of_what_the_library_says(tmp_path, suffix, reason):
+    path = tmp_path / f"thorax{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(ARRAY), str(path), useCompression=False)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(BadInput, match=reason):
+        read_scan(path)
+
+
 @pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
 def test_its_second_file_cut_short_or_gone(tmp_path, suffix):
     path = saved(tmp_path, suffix)
