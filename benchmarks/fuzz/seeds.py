@@ -14,6 +14,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     RLELossless,
@@ -61,7 +62,7 @@ def make_seeds(folder: Path, only: str | None = None) -> dict[str, list[Path]]:
     for options in ({}, {"chunks": True, "compression": "gzip"}):
         add(".h5", lambda path, options=options: _hdf5(path, options))
     _add_masks(add)
-    for save in (_slice, _compressed_slice, _frames, _segmentation):
+    for save in (_slice, _compressed_slice, _deflated_slice, _frames, _segmentation):
         add(".dcm", save)
     folders = seeds.get(".ome.zarr", ())
     return {**seeds, ".ome.zarr": [path / name for path, name in zip(folders, IN_ZARR, strict=bool(folders))]}
@@ -110,6 +111,12 @@ def _slice(path: Path) -> None:
 def _compressed_slice(path: Path) -> None:
     header = _header()
     header.compress(RLELossless)
+    header.save_as(path, enforce_file_format=True)
+
+
+def _deflated_slice(path: Path) -> None:
+    header = _header()
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     header.save_as(path, enforce_file_format=True)
 
 

@@ -4,7 +4,9 @@ A header of a few hundred bytes can claim terabytes; libraries then allocate fir
 reader asks here first.
 """
 
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -14,6 +16,37 @@ SHARE_OF_MEMORY = 0.25
 """A scan may take this much of the machine's memory: the network and the window need the rest."""
 MOST_COMPRESSION = 1100
 """Deflate makes nothing smaller than 1/1032; a file that claims more is broken or a trap."""
+
+PIECE = 1 << 20
+"""Bytes that are unpacked at a time."""
+
+
+def unpacked_size(stream: BinaryIO, packed: int, most: int, form: int) -> int:
+    """Count the bytes that deflated ones unpack to, up to ``most`` or a little more; nothing of them is kept.
+
+    Parameters
+    ----------
+    stream
+        Where they lie, at their beginning.
+    packed
+        Bytes of the stream that may belong to them.
+    most
+        When to stop counting.
+    form
+        What surrounds them, as ``wbits`` of :func:`zlib.decompressobj`.
+
+    Raises
+    ------
+    zlib.error
+        They are not deflated.
+    """
+    unpacker, size = zlib.decompressobj(form), 0
+    while size < most and not unpacker.eof and (piece := stream.read(min(PIECE, packed))):
+        packed -= len(piece)
+        while piece and size < most:
+            size += len(unpacker.decompress(piece, PIECE))
+            piece = unpacker.unconsumed_tail
+    return size
 
 
 def admit(path: Path, claimed: int, stored: int | None = None) -> None:

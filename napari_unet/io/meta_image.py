@@ -1,15 +1,14 @@
 """What ITK takes for granted of compressed MetaImage files (.mha, .mhd): where they are damaged, it may never end."""
 
 import re
-import zlib
 from pathlib import Path
 
 from napari_unet.errors import BadInput
+from napari_unet.io.gate import unpacked_size
 
 HEADER = 1_000_000
 """Bytes in which the header ends."""
 FIELD = re.compile(rb"^[ \t]*(\w+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
-PIECE = 1 << 20
 ANY_FORMAT = 47
 """zlib or gzip, whichever it is, as ITK does."""
 
@@ -42,13 +41,8 @@ def check_compressed(path: Path, parts: list[Path], claimed: int) -> None:
         return
     size = fields.get(b"compresseddatasize", b"")
     left = int(size) if size.isdigit() and int(size) else parts[0].stat().st_size
-    unpacker, unpacked = zlib.decompressobj(ANY_FORMAT), 0
     with parts[0].open("rb") as stream:
         stream.seek(end if parts == [path] else 0)
-        while unpacked < claimed and not unpacker.eof and (packed := stream.read(min(PIECE, left))):
-            left -= len(packed)
-            while packed and unpacked < claimed:
-                unpacked += len(unpacker.decompress(packed, PIECE))
-                packed = unpacker.unconsumed_tail
+        unpacked = unpacked_size(stream, left, claimed, ANY_FORMAT)
     if unpacked < claimed:
         raise BadInput(f"{path} is damaged: its voxels end too early. Get it again from where it came from.")

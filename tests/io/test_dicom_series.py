@@ -11,6 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage, gen
 
 from napari_unet.errors import BadInput
 from napari_unet.io import read_scan
+from napari_unet.io.dicom import headers
 from napari_unet.io.questions import Several, Uneven
 
 
@@ -166,13 +167,18 @@ def test_a_picture_without_a_position_is_flat(dicom_folder):
         read_scan(_changed(dicom_folder("many"), **unplaced))
 
 
-def test_deflated_files_say_so(dicom_folder):
-    folder = dicom_folder("deflated", slices=1)
-    file = next(folder.iterdir())
-    header = pydicom.dcmread(file)
-    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    header.save_as(file)
-    with pytest.raises(BadInput, match="deflated"):
+def test_deflated_files_are_read_unless_they_unpack_to_too_much(dicom_folder, monkeypatch):
+    folder = dicom_folder("deflated")
+    plain = read_scan(folder)
+    for file in folder.iterdir():
+        header = pydicom.dcmread(file)
+        header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        header.save_as(file)
+    scan = read_scan(folder)
+    np.testing.assert_array_equal(scan.array, plain.array)
+    assert scan.geometry.close_to(plain.geometry, 1e-9)
+    monkeypatch.setattr(headers, "LARGEST_DEFLATED", 100)
+    with pytest.raises(BadInput, match="unpacks to more"):
         read_scan(folder)
 
 

@@ -140,7 +140,7 @@ def stored_frames(path: Path, about: Slice) -> NDArray[Any]:
 
 def _by_pydicom(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = pixel_array(path, raw=True)
+        array: NDArray[Any] = pixel_array(pydicom.dcmread(path), raw=True)
     except Exception as error:  # it raises nearly everything on damaged voxels
         raise undecodable(path, error) from error
     return array

@@ -1,5 +1,6 @@
 """What the headers of DICOM files say, as far as a volume is made of it. Nothing about a patient is looked at."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,12 +13,18 @@ from numpy.typing import NDArray
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from napari_unet.errors import BadInput
+from napari_unet.io.gate import unpacked_size
 
-DEFLATED = "1.2.840.10008.1.2.1.99"
-"""A transfer syntax with the whole file compressed, unpacked before anything can be checked."""
+LARGEST_DEFLATED = 1 << 30
+"""Bytes that a deflated file may unpack to: all of it is unpacked before its header can be read."""
 TAGS = (
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "Rows", "Columns",
     "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
@@ -160,7 +167,7 @@ def header_of(file: Path) -> Slice | None:
     Raises
     ------
     BadInput
-        It is damaged or deflated.
+        It is damaged.
     """
     try:
         with file.open("rb") as stream:
@@ -168,9 +175,7 @@ def header_of(file: Path) -> Slice | None:
             if start[128:132] != b"DICM":
                 return None
             if _is_deflated(file, start):
-                raise BadInput(
-                    f"{file} is a deflated DICOM file, which is not read here: export the series uncompressed."
-                )
+                _check_deflated(file, start)
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=NUMBERS)
             kind = str(header.get("SOPClassUID"))
@@ -194,8 +199,18 @@ def _is_deflated(file: Path, start: bytes) -> bool:
     """Look at the transfer syntax: in the first bytes, where it nearly always is, else where pydicom finds it."""
     first_tag, length = start[132:136], int.from_bytes(start[140:144], "little")
     if first_tag == GROUP_LENGTH and 144 + length <= len(start):
-        return DEFLATED.encode() in start[: 144 + length]
-    return bool(read_file_meta_info(file).get("TransferSyntaxUID") == DEFLATED)
+        return DeflatedExplicitVRLittleEndian.encode() in start[: 144 + length]
+    return bool(read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
+
+
+def _check_deflated(file: Path, start: bytes) -> None:
+    """Refuse a file that unpacks to more than any image has, before pydicom or GDCM unpack it."""
+    if start[132:136] != GROUP_LENGTH:
+        raise ValueError("it does not say where its deflated part begins")
+    with file.open("rb") as stream:
+        stream.seek(144 + int.from_bytes(start[140:144], "little"))
+        if unpacked_size(stream, file.stat().st_size, LARGEST_DEFLATED, -zlib.MAX_WBITS) >= LARGEST_DEFLATED:
+            raise BadInput(f"{file} is deflated and unpacks to more than 1 GB: export the series uncompressed.")
 
 
 def _slice_of(file: Path, header: Any, stored: Stored | None) -> Slice:
@@ -246,6 +261,8 @@ def stored_in(stream: BinaryIO, header: Any) -> Stored | None:
         There are no voxels.
     """
     syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return None
     explicit = syntax != ImplicitVRLittleEndian
     bits, used = int(header.get("BitsAllocated") or 0), int(header.get("BitsStored") or 0)
     plain = (
