@@ -1,0 +1,1 @@
+"""How many slices a person has to correct until the rest is right."""
