@@ -68,6 +68,18 @@ def test_several_series_are_listed_and_one_is_chosen(dicom_folder):
         read_scan(folder, series="9")
 
 
+def test_series_of_one_number_go_by_their_uid(dicom_folder):
+    folder, uids = dicom_folder(uid="1.2.30", number=1), ("1.2.30", "1.2.31")
+    dicom_folder(uid="1.2.31", number=1, slices=4, into=folder.parent / "more")
+    for file in (folder.parent / "more").iterdir():
+        file.rename(folder / f"more-{file.name}")
+    for wanted in (None, "1"):
+        with pytest.raises(BadInput) as refused:
+            read_scan(folder, series=wanted)
+        assert all(f"{uid} (CT" in str(refused.value) for uid in uids)
+    assert [read_scan(folder, series=uid).mask_shape[0] for uid in uids] == [6, 4]
+
+
 def test_a_missing_slice_is_refused_with_its_place(dicom_folder):
     with pytest.raises(BadInput, match=r"slices 3 and 4.*5\.00 mm apart.*others 2\.50 mm"):
         read_scan(dicom_folder(skip=(3,)))

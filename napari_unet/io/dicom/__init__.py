@@ -5,7 +5,9 @@ where it lies. Distances between slices come from their positions, never from th
 number. Nothing that the headers say about a patient is kept.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_unet.errors import BadInput
@@ -91,7 +93,11 @@ def _choose(path: Path, images: Sequence[Slice], series: str | None) -> list[Sli
         found.setdefault((image.uid, alone), []).append(image)
     choices = [(_choice(members, found), members) for members in found.values()]
     choices.sort(key=lambda entry: (len(entry[0].number), entry[0].number))
-    listed = "; ".join(str(choice) for choice, _ in choices)
+    numbers = Counter(choice.number for choice, _ in choices)
+    # Numbers may say nothing, as after anonymisation: then a series goes by its UID, or the name of its only file.
+    listed = "; ".join(
+        str(choice if numbers[choice.number] == 1 else replace(choice, number=choice.key)) for choice, _ in choices
+    )
     if not found:
         raise BadInput(f"{path} holds no DICOM images: choose the folder with the files of one series.")
     if series is not None:
@@ -103,8 +109,8 @@ def _choose(path: Path, images: Sequence[Slice], series: str | None) -> list[Sli
         return fitting[0]
     if len(found) > 1:
         raise Several(
-            f"{path} holds {len(found)} series: {listed}. Choose one by its number (--series), or open one of its "
-            "files.",
+            f"{path} holds {len(found)} series: {listed}. Choose one by its number or name (--series), or open one "
+            "of its files.",
             tuple(choice for choice, _ in choices),
         )
     return next(iter(found.values()))
