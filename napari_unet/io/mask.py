@@ -104,13 +104,18 @@ class Mask:
         labels = self.labels
         if _without_ones(labels.shape) == _without_ones(scan.mask_shape):
             labels = labels.reshape(scan.mask_shape)
+        elif self.geometry is not None and scan.geometry is not None:  # such as one that was cropped when it was saved
+            raise BadInput(
+                f'{what} is {labels.shape} but "{scan.name}" is {scan.mask_shape}: use the mask that was made on this '
+                "scan, or put it onto its grid first (napari-unet convert --onto)."
+            )
         folded: NDArray[np.uint8] = scan.fold(labels, what)
         if self.geometry is not None and scan.geometry is not None:
             apart = self.geometry.farthest_corner(scan.geometry, (scan.depth, *scan.grid[1:]))
             if apart > SAME_PLACE * min(scan.spacing):
                 raise BadInput(
                     f'{what} has the shape of "{scan.name}" but lies up to {apart:.2f} mm away from it, or is flipped: '
-                    "use the mask that was made on this scan."
+                    "use the mask that was made on this scan, or put it onto its grid first (napari-unet convert --onto)."
                 )
         return folded
 

@@ -100,7 +100,7 @@ class Forest:
         x, y = np.concatenate(features), np.concatenate(targets)
         chosen = np.random.default_rng(seed).permutation(len(y))[:MOST_LEARNED]
         # On one thread: on several, sums come in any order, and a training could not be repeated exactly.
-        self._trees = RandomForestClassifier(TREES, max_samples=0.5, random_state=seed)
+        self._trees = RandomForestClassifier(TREES, max_samples=max(1, len(chosen) // 2), random_state=seed)
         self._trees.fit(x[chosen], y[chosen])
 
     def opinion(self, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -76,7 +76,7 @@ def test_a_dropped_folder_becomes_a_layer_that_knows_where_it_lies(opened, dicom
     np.testing.assert_allclose(layer.scale, (2.5, 0.75, 0.5), atol=1e-6)
     assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
     assert layer.axis_labels == ("z", "y", "x")
-    assert layer.name == "CT series"
+    assert layer.name == "CT series 3"
     affine = layer.metadata["napari_unet"]["geometry"].affine
     np.testing.assert_allclose(affine[:3, 3], (-100, 50, 700), atol=1e-4)
 

@@ -129,7 +129,7 @@ def test_many_images_in_one_file(dicom_folder, tmp_path, order, compressor):
     np.testing.assert_array_equal(scan.array, slices.array)
     assert scan.geometry.close_to(slices.geometry)
     assert scan.dicom == (tmp_path / "whole.dcm",)
-    assert read_scan(tmp_path / "whole.dcm").name == "CT series"
+    assert read_scan(tmp_path / "whole.dcm").name == "CT series 3"
 
 
 def test_images_of_one_file_scaled_one_by_one(dicom_folder, tmp_path):

@@ -9,7 +9,7 @@ from napari_unet.events import Command, Event
 from napari_unet.gui.work.background import Background
 from napari_unet.runner import Child, Closed, Failed, Finished, Message, Request
 
-PATIENCE_MS = 700
+PATIENCE_MS = 500
 """How long a job may take to close by itself before its process is ended."""
 
 

@@ -56,7 +56,7 @@ def read(path: Path, series: str | None = None, *, assume_even_spacing: bool = F
     axes = "ZYX" + ("C" if array.ndim == 4 else "")
     if geometry is None:  # a single picture, such as an X-ray or an ultrasound image
         array, axes = array[0], axes[1:]
-    name, files = f"{first.modality} series", tuple(image.path for image in images)
+    name, files = first.title, tuple(image.path for image in images)
     if spacing is None:
         return Contents(array, axes, name=name, dicom=files)
     return Contents(array, axes, spacing, "mm", geometry, name=name, dicom=files)

@@ -42,7 +42,7 @@ def read(path: Path, about: Slice, *, assume_even_spacing: bool = False) -> Cont
     header, frames = frames_of(path, about)
     rows, columns, samples = about.shape
     admit(path, len(frames) * rows * columns * samples * 4)
-    name, files = f"{about.modality} series", (path,)
+    name, files = about.title, (path,)
     if any(frame.plane is None or frame.spacing is None for frame in frames):
         values = _values(path, header, about, frames)
         axes = "TYX" + ("C" if values.ndim == 4 else "")

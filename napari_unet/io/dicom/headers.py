@@ -97,6 +97,11 @@ class Slice:
     name: str = ""
 
     @property
+    def title(self) -> str:
+        """What a scan made of it is called: nothing that somebody wrote, which may name the patient."""
+        return f"{self.modality} series {self.number}" if self.number.isdigit() else f"{self.modality} series"
+
+    @property
     def whole(self) -> bool:
         """Whether rescaled values are whole numbers."""
         return self.slope.is_integer() and self.intercept.is_integer()
