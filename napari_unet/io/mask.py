@@ -115,7 +115,8 @@ class Mask:
             if apart > SAME_PLACE * min(scan.spacing):
                 raise BadInput(
                     f'{what} has the shape of "{scan.name}" but lies up to {apart:.2f} mm away from it, or is flipped: '
-                    "use the mask that was made on this scan, or put it onto its grid first (napari-unet convert --onto)."
+                    "use the mask that was made on this scan, or put it onto its grid first (napari-unet convert "
+                    "--onto)."
                 )
         return folded
 

@@ -224,8 +224,11 @@ def test_a_mask_goes_onto_its_scan_only(mask):
     flipped = mask.geometry.affine @ np.diag([-1.0, 1.0, 1.0, 1.0])
     with pytest.raises(BadInput, match="thorax"):
         replace(mask, geometry=Geometry(flipped)).folded_onto(scan)
+    cropped = replace(mask, labels=np.zeros((9, 9, 9), np.uint8))
+    with pytest.raises(BadInput, match="--onto"):
+        cropped.folded_onto(scan)
     with pytest.raises(BadInput, match="paint on a layer"):
-        replace(mask, labels=np.zeros((9, 9, 9), np.uint8)).folded_onto(scan)
+        replace(cropped, geometry=None).folded_onto(scan)
 
 
 def test_a_flat_mask_goes_onto_a_flat_scan_saved_as_one_slice():
