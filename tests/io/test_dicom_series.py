@@ -122,7 +122,7 @@ def test_rounded_positions_pass(dicom_folder):
 
 
 def test_two_images_at_one_place_are_refused(dicom_folder):
-    with pytest.raises(BadInput, match=r"images 3 and 4.*same place"):
+    with pytest.raises(BadInput, match=r"images 3 and 4.*same place \(03-004-0.dcm, 03-004-1.dcm\)"):
         read_scan(dicom_folder(twice=(2,)))
 
 
@@ -209,6 +209,17 @@ def test_a_folder_without_images_says_so(tmp_path):
 def test_a_file_cut_short_is_refused(dicom_folder):
     folder = dicom_folder()
     file = sorted(folder.iterdir())[2]
-    file.write_bytes(file.read_bytes()[:-40])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40])
     with pytest.raises(BadInput, match="series"):
         read_scan(folder)
+
+
+def test_an_end_slice_cut_short_within_its_header_is_not_left_out(dicom_folder):
+    folder = dicom_folder()
+    first = min(folder.iterdir())
+    whole = first.read_bytes()
+    for length in (144, 400, 500):
+        first.write_bytes(whole[:length])
+        with pytest.raises(BadInput, match="cut short within its header"):
+            read_scan(folder)

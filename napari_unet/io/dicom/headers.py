@@ -14,6 +14,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -185,6 +186,7 @@ def header_of(file: Path) -> Slice | None:
             header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=NUMBERS)
             kind = str(header.get("SOPClassUID"))
             if "Rows" not in header or "Columns" not in header:
+                _check_no_image(header)
                 return None
             if kind.startswith(NOT_SCANS) and kind not in SEGMENTATIONS:
                 return None
@@ -198,6 +200,13 @@ def header_of(file: Path) -> Slice | None:
         raise BadInput(
             f"{file} is a damaged DICOM file ({reason[0]}): get it again from where it came from."
         ) from error
+
+
+def _check_no_image(header: Any) -> None:
+    """Refuse a file that ends before it says what it is, or how large an image: left out, its slice would be missed."""
+    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or ""
+    if not kind or "Image Storage" in UID(kind).name:
+        raise ValueError("it is cut short within its header")
 
 
 def _is_deflated(file: Path, start: bytes) -> bool:

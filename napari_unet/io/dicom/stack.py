@@ -72,9 +72,11 @@ def arrange(
     normal = np.cross(planes[0][:, 0], planes[0][:, 1])
     order = np.argsort([normal @ plane[:, 2] for plane in planes], kind="stable")
     positions = np.array([planes[i][:, 2] for i in order])
+    images = [images[i] for i in order]
+    _check_apart(path, images, positions @ normal)
     step = _step(path, positions, normal, assume_even_spacing) if len(images) > 1 else normal * first.thickness
     geometry = geometry_from(planes[order[0]], first.spacing, step)
-    return [images[i] for i in order], geometry, geometry.spacing
+    return images, geometry, geometry.spacing
 
 
 def geometry_from(plane: NDArray[np.float64], spacing: tuple[float, float], step: NDArray[np.float64]) -> Geometry:
@@ -93,18 +95,23 @@ def _step(
     """Give the vector from one slice to the next, in mm; the slices must lie evenly on a line along the normal."""
     distances = np.diff(positions @ normal)
     usual = float(np.median(distances))
-    if distances.min() < SAME_PLACE:
-        twice = int(distances.argmin())
-        raise BadInput(
-            f"{path}: images {twice + 1} and {twice + 2}, counted along the scan, lie at the same place: the series "
-            "holds several phases, echoes or times. Put one of them into a folder of its own."
-        )
     step: NDArray[np.float64] = (positions[-1] - positions[0]) / (len(positions) - 1)
     _check_straight(path, positions, normal, usual)
     tolerance = max(UNEVEN * usual, SAME_PLACE)
     if np.abs(distances - usual).max() > tolerance and not assume_even:
         raise _uneven(path, distances, usual)
     return step
+
+
+def _check_apart(path: Path, images: Sequence[Slice], along: NDArray[np.float64]) -> None:
+    """Refuse two images at one place along the normal, in mm ascending."""
+    for place, distance in enumerate(np.diff(along)):
+        if distance < SAME_PLACE:
+            raise BadInput(
+                f"{path}: images {place + 1} and {place + 2}, counted along the scan, lie at the same place "
+                f"({images[place].name}, {images[place + 1].name}): one is a copy, or the series holds several phases, "
+                "echoes or times. Put one image of each place into a folder of its own."
+            )
 
 
 def _check_straight(path: Path, positions: NDArray[np.float64], normal: NDArray[np.float64], usual: float) -> None:
