@@ -126,3 +126,31 @@ def test_a_scan_that_is_gone_is_named(left, new_window):
     dock._left_behind.back_button.click()
     assert "/nowhere/scan.nii.gz could not be opened" in dock._left_behind.sentence.text()
     assert "paint" in window.viewer.layers
+
+
+def test_what_could_not_be_written_is_written_the_next_time(worked, monkeypatch):
+    (journal,) = journals()
+    (journal / "layer1.planes").unlink()
+    told = []
+    worked.workspace.keeper.problem.connect(told.append)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("napari_unet.journal.os.fsync", full)
+        worked.paint.data_setitem((np.array([3]), np.array([3]), np.array([3])), 1)
+        keep(worked)
+        assert "No space left on device" in told[0]
+    keep(worked)
+    assert (journal / "layer1.planes").stat().st_size
+
+
+def test_a_mark_is_kept_too(worked):
+    review_dock = worked.open("Review")
+    review_dock.mask_box.choose(worked.mask)
+    worked.viewer.dims.set_point(0, 6)
+    review_dock.mark_slice()
+    keep(worked)
+    (journal,) = journals()
+    assert json.loads((journal / "layer2.json").read_text())["review"]["reviewed"] == [2, 3]

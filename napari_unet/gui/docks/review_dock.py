@@ -1,6 +1,7 @@
 """The Review dock: how far a mask is looked through, what was corrected, and learning from it."""
 
 from napari.components import ViewerModel
+from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
@@ -127,7 +128,7 @@ class ReviewDock(Dock):
         mask, review = self.mask_box.layer, self._review()
         if mask is not None and review is not None:
             review.reviewed ^= {slice_in_view(self.workspace.viewer, mask)}
-            self.recount.count()
+            self._marked(mask)
 
     def mark_all(self) -> None:
         """Mark all slices as right everywhere; when all are, take the marks back."""
@@ -135,7 +136,11 @@ class ReviewDock(Dock):
         if mask is not None and review is not None:
             everything = set(range(scan_of(mask).grid[0]))
             review.reviewed = set() if review.reviewed == everything else everything
-            self.recount.count()
+            self._marked(mask)
+
+    def _marked(self, mask: Labels) -> None:
+        self.workspace.keeper.keep_soon(mask)
+        self.recount.count()
 
     def go_to_next(self) -> None:
         """Show the slice that is furthest from any that was looked at."""

@@ -18,7 +18,16 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.annotation import ClassInfo
 from napari_unet.errors import UnetError
-from napari_unet.gui.layers.scans import METADATA, REVIEW, class_look, classes_of, images_beneath, place_of, review_of
+from napari_unet.gui.layers.scans import (
+    DICOM,
+    METADATA,
+    REVIEW,
+    class_look,
+    classes_of,
+    images_beneath,
+    place_of,
+    review_of,
+)
 from napari_unet.gui.work.background import Background
 from napari_unet.journal import Journal, Stored, left_behind, read_journal
 from napari_unet.model_file import SUFFIX
@@ -151,7 +160,17 @@ class Keeper(QObject):
         self._changed.clear()
         arrays = [(self._keys[layer], layer.data, _about(viewer, layer), review_of(layer)) for layer in due]
         self._busy = True
-        self._background.run(lambda: self._write(arrays, models), self._wrote, self._failed)
+
+        def failed(error: Exception) -> None:
+            self._changed.update(layer for layer in due if layer in self._keys)
+            self._failed(error)
+
+        self._background.run(lambda: self._write(arrays, models), self._wrote, failed)
+
+    def keep_soon(self, layer: Labels) -> None:
+        """Keep what became of a layer beside its voxels, such as which slices are marked."""
+        if layer in self._keys:
+            self._changed.add(layer)
 
     def close(self) -> None:
         """Keep nothing any more, and nothing of before: whoever worked in the window closed it."""
@@ -307,7 +326,10 @@ def _add(viewer: ViewerModel, stored: Stored, review: Review | None) -> str:
     """Add a layer as it was, on its scan where that is found; say what was not."""
     about = stored.about
     missing = _open_scans(viewer, about["scans"])
+    beneath = [layer for layer in viewer.layers if isinstance(layer, Image) and _origin(layer) in about["scans"]]
     mine: dict[str, Any] = {}
+    for image in beneath:
+        mine |= {key: value for key, value in image.metadata.get(METADATA, {}).items() if key == DICOM}
     if about["geometry"] is not None:
         affine, source = about["geometry"]
         mine["geometry"] = Geometry(np.array(affine), source)
