@@ -3,8 +3,6 @@
 import napari
 from qtpy.QtCore import QTimer
 
-from napari_unet.runner.reading import reader
-
 PLUGIN = "napari-unet-paint"
 DOCKS = ("Train", "Predict", "Review", "Refine")
 
@@ -12,7 +10,6 @@ DOCKS = ("Train", "Predict", "Review", "Refine")
 def open_window() -> napari.Viewer:
     """Open a viewer with the sample, a slice that is painted in view, and the docks as tabs, Train in front."""
     viewer = napari.Viewer(title="napari-unet")
-    reader.warm()  # the first scan that is dropped need not wait for the process that reads it
     viewer.open_sample(PLUGIN, "chest")
     viewer.dims.set_current_step(0, 13)
     front, *_ = [viewer.window.add_plugin_dock_widget(PLUGIN, dock, tabify=True)[0] for dock in DOCKS]

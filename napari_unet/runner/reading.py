@@ -156,6 +156,11 @@ class Reader:
             finally:
                 self._reading.release()
 
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, while it stands."""
+        return None if self._child is None else self._child.pid
+
     def _stand(self) -> Child:
         if self._child is None or not self._child.alive:
             self.end()

@@ -11,6 +11,7 @@ from qtpy.QtTest import QTest
 
 from napari_unet.config import NetworkConfig, Precision, TrainConfig
 from napari_unet.gui.work.workspace import workspace_of
+from napari_unet.runner.reading import reader
 
 PLUGIN = "napari-unet-paint"
 PATIENCE_MS = 30_000
@@ -95,8 +96,9 @@ class Window:
 
 
 def processes():
-    """Numbers of the child processes that the windows started and that still stand."""
-    return {child.pid for child in psutil.Process().children() if "napari_unet.runner" in child.cmdline()}
+    """Numbers of the child processes that the windows started and that still stand, but the one all windows share."""
+    standing = {child.pid for child in psutil.Process().children() if "napari_unet.runner" in child.cmdline()}
+    return standing - {reader.pid}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from napari_unet.gui.work.suggesting import Suggesting
 from napari_unet.gui.work.training import Training
 from napari_unet.model_file import ModelDescription, load_model
 from napari_unet.runner import Exchange
+from napari_unet.runner.reading import reader
 from napari_unet.session import Session, TrainedModel
 
 ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
@@ -132,6 +133,7 @@ class Workspace:
         self.engine.warm()
         read_units()
         self.background.run(warm_up_colours, _nothing, _nothing)
+        self.background.run(reader.warm, _nothing, _nothing)
 
     def dock_closed(self) -> None:
         """Count a dock that was closed; with the last one, what runs and the processes end."""
