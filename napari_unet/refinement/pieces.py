@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import BadInput
-from napari_unet.refinement.boxes import chosen, class_boxes
+from napari_unet.refinement.boxes import chosen
 from napari_unet.refinement.connected import connected_pieces
 from napari_unet.refinement.distances import Spacing, square
 
@@ -98,11 +98,13 @@ def keep_largest(
     slices
         The only slices to change. Pieces are counted in all of them.
     """
-    looked_at = _only(labels, classes)
+    # Imported here: numba takes a second to load.
+    from napari_unet.refinement.counting import tally
+
+    looked_at = np.ascontiguousarray(_only(labels, classes))
     pieces = cc3d.connected_components(looked_at, connectivity=26)
-    sizes = np.bincount(pieces.ravel())
-    class_of = np.zeros(sizes.size, np.uint8)
-    class_of[pieces.ravel()] = looked_at.ravel()
+    sizes, class_of = np.zeros(int(pieces.max()) + 1, np.int64), np.zeros(int(pieces.max()) + 1, np.uint8)
+    tally(pieces.reshape(-1), looked_at.reshape(-1), sizes, class_of)
     goes = class_of > 0
     for label in np.unique(class_of[goes]):
         of_class = np.flatnonzero(class_of == label)
@@ -125,6 +127,7 @@ def keep_touching(
     reach: float,
     spacing: Spacing,
     fixed: NDArray[np.bool_] | None = None,
+    slices: slice = slice(None),
 ) -> Iterator[int]:
     """Keep the pieces of each class that touch a point. A class that no point touches stays as it is.
 
@@ -143,11 +146,13 @@ def keep_touching(
         (z, y, x) in mm.
     fixed
         (Z, Y, X) bool, the protected voxels; pieces that hold some stay in addition.
+    slices
+        The only slices to change.
 
     Yields
     ------
     int
-        The class just done.
+        The class just done, of those that a point touches.
 
     Raises
     ------
@@ -155,16 +160,15 @@ def keep_touching(
         A point lies outside the volume.
     """
     near = np.concatenate([_near(point, reach, labels.shape, spacing) for point in points] or [np.empty((0, 3), int)])
-    for label in class_boxes(labels, classes):
-        touched = near[labels[tuple(near.T)] == label]
-        if len(touched):
-            pieces = connected_pieces(labels == label, connectivity=26)
-            goes = np.ones(int(pieces.max()) + 1, np.bool_)
-            goes[0] = False
-            goes[pieces[tuple(touched.T)]] = False
-            if fixed is not None:
-                goes[pieces[fixed]] = False
-            labels[goes[pieces]] = 0
+    mine, of_near = chosen(classes), labels[tuple(near.T)]
+    for label in np.unique(of_near[mine[of_near]]).tolist():
+        pieces = connected_pieces(labels == label, connectivity=26)
+        goes = np.ones(int(pieces.max()) + 1, np.bool_)
+        goes[0] = False
+        goes[pieces[tuple(near[of_near == label].T)]] = False
+        if fixed is not None:
+            goes[pieces[fixed]] = False
+        labels[slices][goes[pieces[slices]]] = 0
         yield label
 
 

@@ -177,7 +177,13 @@ def _sort_pieces(
             keep_largest(labels, step.classes, count=step.pieces, fixed=fixed, slices=needed)
         case KeepTouching():
             yield from keep_touching(
-                labels, step.classes, points=step.points, reach=step.reach, spacing=spacing, fixed=fixed
+                labels,
+                step.classes,
+                points=step.points,
+                reach=step.reach,
+                spacing=spacing,
+                fixed=fixed,
+                slices=needed,
             )
         case Split():
             yield from split(

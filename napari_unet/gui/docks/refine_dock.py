@@ -21,7 +21,7 @@ from napari_unet.gui.work.activity import Ending, How
 from napari_unet.gui.work.refine_material import Chosen
 from napari_unet.session import MaskInfo, Ready, State, Verb
 
-PREVIEW_MS = 20
+PREVIEW_MS = 10
 """After a change it waits for so long before it previews: what comes at once is previewed once."""
 BUSY_MS = 200
 """How often it looks whether another job is over."""

@@ -28,7 +28,7 @@ from napari_unet.runner.reading import reader
 from napari_unet.session import Session, TrainedModel
 
 ENGINES = ("napari_unet.training.loop", "napari_unet.inference.prediction")
-REFINEMENT = ("napari_unet.refinement.pipeline", "napari_unet.refinement.nearest")
+REFINEMENT = ("napari_unet.refinement.pipeline", "napari_unet.refinement.nearest", "napari_unet.refinement.counting")
 
 
 class Workspace:
