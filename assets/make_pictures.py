@@ -1,7 +1,7 @@
 """Make the pictures of the README from the real window: ``xvfb-run -a python assets/make_pictures.py``.
 
-Opens the bundled scan, trains for two minutes, predicts, has steps suggested, previews a refinement, and takes a
-picture of each dock, of the dark and the light theme. With PyQt6: with PyQt5 napari says in a corner that it is old.
+Opens the bundled scan, trains for two minutes, predicts, reviews, has steps suggested, previews a refinement, and takes
+a picture of each dock, of the dark and the light theme. With PyQt6: with PyQt5 napari says in a corner that it is old.
 """
 
 import time
@@ -42,8 +42,8 @@ def main() -> None:
     """Make all pictures."""
     viewer = open_window()
     viewer.window.resize(1280, 800)
-    train, predict, refine = (
-        viewer.window.dock_widgets[f"{name} ({PLUGIN})"] for name in ("Train", "Predict", "Refine")
+    train, predict, review, refine = (
+        viewer.window.dock_widgets[f"{name} ({PLUGIN})"] for name in ("Train", "Predict", "Review", "Refine")
     )
     workspace = train.workspace
     wait(lambda: train.panel.button.isEnabled(), 30)
@@ -57,6 +57,20 @@ def main() -> None:
     predict.panel.button.click()
     wait(lambda: not workspace.prediction.running, 120)
     picture(viewer, "predict")
+    raise_dock(review)
+    mask = viewer.layers["chest prediction"]
+    review.mask_box.choose(mask)
+    mask.brush_size = 4
+    for z in (9, 17):
+        mask.paint((z, 90, 64), 0)
+    for z in (3, 24):
+        viewer.dims.set_current_step(0, z)
+        review.mark_slice()
+    viewer.dims.set_current_step(0, 17)
+    wait(lambda: False, 2)
+    picture(viewer, "review")
+    mask.undo()
+    mask.undo()
     raise_dock(refine)
     refine.mask_box.choose(viewer.layers["chest prediction"])
     refine.suggest.panel.button.click()
