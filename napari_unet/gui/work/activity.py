@@ -61,6 +61,28 @@ class Work(QObject):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What every activity of one viewer works with.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers it works on; it is not kept alive.
+    session
+        What is chosen, and what runs.
+    exchange
+        Where arrays lie that cross to another process.
+    background
+        A thread for what would hold up the window.
+    """
+
+    viewer: weakref.ref[ViewerModel]
+    session: Session
+    exchange: Exchange
+    background: Background
+
+
 class Activity(Work):
     """A verb of one viewer that is one job of a process."""
 
@@ -68,13 +90,12 @@ class Activity(Work):
     announced = True
     """Whether the session is told; a preview goes on quietly."""
 
-    def __init__(
-        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
-    ) -> None:
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
         super().__init__()
-        self._viewer = viewer
-        self._session = session
-        self._exchange = exchange
+        self._viewer = surroundings.viewer
+        self._session = surroundings.session
+        self._exchange = surroundings.exchange
+        self._background = surroundings.background
         self._runner = runner
         self._active = False
         self._lent: list[SharedArray | SharedScan] = []
@@ -153,16 +174,8 @@ class LabelsActivity(Activity):
     Cancelled at any time before that, it has changed nothing.
     """
 
-    def __init__(
-        self,
-        viewer: weakref.ref[ViewerModel],
-        session: Session,
-        exchange: Exchange,
-        runner: JobRunner,
-        background: Background,
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner)
-        self._background = background
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self._round = 0
 
     def cancel(self, *, patiently: bool = False) -> None:
@@ -202,10 +215,8 @@ class LabelsActivity(Activity):
 class ScanActivity(Activity):
     """An activity on the scan of an image layer, which follows the slice in view."""
 
-    def __init__(
-        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner)
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self._image: Image | None = None
         self._scan: Scan | None = None
         self._looked_at = 0

@@ -1,12 +1,10 @@
 """Filling between painted slices in the window: first as outlines, then as one step of the paint layer's undo."""
 
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import Signal
@@ -17,12 +15,11 @@ from napari_unet.errors import BadInput
 from napari_unet.gui.layers.edits import UNDO_BYTES, Edit, SlicePart, can_edit, compare, make_edit, revision, size_of
 from napari_unet.gui.layers.outlines import Outlines
 from napari_unet.gui.layers.scans import classes_of, scan_of, voxels_of
-from napari_unet.gui.work.activity import Ending, LabelsActivity
-from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.activity import Ending, LabelsActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.refining import amount, names_of
-from napari_unet.runner import Exchange, FillDone, FillRequest
-from napari_unet.session import Session, Verb
+from napari_unet.runner import FillDone, FillRequest
+from napari_unet.session import Verb
 
 if TYPE_CHECKING:
     from napari_unet.scan import Scan
@@ -50,15 +47,8 @@ class Filling(LabelsActivity):
     verb = Verb.FILL
     offered = Signal(bool)
 
-    def __init__(
-        self,
-        viewer: weakref.ref[ViewerModel],
-        session: Session,
-        exchange: Exchange,
-        runner: JobRunner,
-        background: Background,
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner, background)
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self._paint: Labels | None = None
         self._scan: Scan | None = None
         self._request: FillRequest | None = None

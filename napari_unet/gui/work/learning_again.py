@@ -1,13 +1,10 @@
 """Learning from corrections: the model at hand goes on with them, and predicts again, beside what was there."""
 
-import weakref
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Labels
-from qtpy.QtCore import QObject
 
 from napari_unet.annotation import with_background
 from napari_unet.config import PRESETS, Unpainted
@@ -15,11 +12,10 @@ from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.live_labels import Kept
 from napari_unet.gui.layers.scans import classes_of, images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.beginnings import Beginning
-from napari_unet.gui.work.activity import Ending, How, Work
-from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.activity import Ending, How, Surroundings, Work
 from napari_unet.gui.work.predicting import Prediction, Wish
 from napari_unet.gui.work.training import Lesson, Training
-from napari_unet.session import Session, Verb
+from napari_unet.session import Verb
 
 
 class LearningAgain(Work):
@@ -28,21 +24,13 @@ class LearningAgain(Work):
     What a person stands for is in the new layer as it is in the old one, which is hidden and stays.
     """
 
-    def __init__(
-        self,
-        viewer: weakref.ref[ViewerModel],
-        session: Session,
-        training: Training,
-        prediction: Prediction,
-        background: Background,
-        parent: QObject | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
-        self._session = session
+    def __init__(self, surroundings: Surroundings, training: Training, prediction: Prediction) -> None:
+        super().__init__()
+        self._viewer = surroundings.viewer
+        self._session = surroundings.session
+        self._background = surroundings.background
         self._training = training
         self._prediction = prediction
-        self._background = background
         self._mask: Labels | None = None
         self._kept: Kept | None = None
         self._before: Labels | None = None

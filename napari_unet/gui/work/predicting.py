@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
@@ -19,13 +18,12 @@ from napari_unet.events import Event, SlicesDone
 from napari_unet.gui.layers.live_labels import Kept, LiveLabels
 from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, place_of
 from napari_unet.gui.widgets.scope import EVERYTHING, Scope
-from napari_unet.gui.work.activity import Ending, How, ScanActivity
-from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.review import Review
-from napari_unet.runner import Exchange, PredictDone, PredictRequest, SharedArray
+from napari_unet.runner import PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
-from napari_unet.session import Session, TrainedModel, Verb
+from napari_unet.session import TrainedModel, Verb
 
 
 @dataclass(frozen=True)
@@ -82,16 +80,8 @@ class Prediction(ScanActivity):
     volumes_counted = Signal(str)
     """How much there is of each class, in words."""
 
-    def __init__(
-        self,
-        viewer: weakref.ref[ViewerModel],
-        session: Session,
-        exchange: Exchange,
-        runner: JobRunner,
-        background: Background,
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner)
-        self._background = background
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self._wish: Wish | None = None
         self._images: tuple[Image, ...] = ()
         self._out: SharedArray | None = None

@@ -25,12 +25,11 @@ from napari_unet.gui.layers.edits import (
 from napari_unet.gui.layers.outlines import Outlines, outline_labels
 from napari_unet.gui.layers.scans import class_look, place_of, voxels_of
 from napari_unet.gui.widgets.step_words import pipeline_words
-from napari_unet.gui.work.activity import Activity, Ending, LabelsActivity, slice_in_view
-from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.activity import Activity, Ending, LabelsActivity, Surroundings, slice_in_view
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.refine_material import Chosen, Material
-from napari_unet.runner import Exchange, RefineDone, RefineRequest
-from napari_unet.session import Session, Verb
+from napari_unet.runner import RefineDone, RefineRequest
+from napari_unet.session import Verb
 
 if TYPE_CHECKING:
     from napari_unet.normalisation import Normalisation
@@ -46,10 +45,8 @@ class RefinePreview(Activity):
     verb = Verb.REFINE
     announced = False
 
-    def __init__(
-        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner)
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self._outlines: Outlines | None = None
         self._chosen: Chosen | None = None
         self._material: Material | None = None
@@ -120,15 +117,8 @@ class Refinement(LabelsActivity):
 
     verb = Verb.REFINE
 
-    def __init__(
-        self,
-        viewer: weakref.ref[ViewerModel],
-        session: Session,
-        exchange: Exchange,
-        runner: JobRunner,
-        background: Background,
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner, background)
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self._chosen: Chosen | None = None
         self._material: Material | None = None
         self._request: RefineRequest | None = None

@@ -18,12 +18,12 @@ from napari_unet.events import EpochDone, Event, Preview, Stop
 from napari_unet.gui.layers.live_labels import LiveLabels
 from napari_unet.gui.layers.scans import scan_of, voxels_of
 from napari_unet.gui.widgets.beginnings import Beginning, new_state
-from napari_unet.gui.work.activity import Ending, How, ScanActivity, Shared
+from napari_unet.gui.work.activity import Ending, How, ScanActivity, Shared, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.model_file import SUFFIX
 from napari_unet.runner import Exchange, SharedArray, SharedScan, TrainDone, TrainRequest
 from napari_unet.scan import Scan, stack_channels
-from napari_unet.session import Session, TrainedModel, Verb
+from napari_unet.session import TrainedModel, Verb
 
 PREVIEW_NAME = "U-Net preview"
 
@@ -74,10 +74,8 @@ class Training(ScanActivity):
 
     verb = Verb.TRAIN
 
-    def __init__(
-        self, viewer: weakref.ref[ViewerModel], session: Session, exchange: Exchange, runner: JobRunner
-    ) -> None:
-        super().__init__(viewer, session, exchange, runner)
+    def __init__(self, surroundings: Surroundings, runner: JobRunner) -> None:
+        super().__init__(surroundings, runner)
         self.epochs: list[EpochDone] = []
         self.model_path: Path | None = None
         self.evidence_path = ""

@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui.layers.scans import mask_shape_of, read_units, warm_up_colours
+from napari_unet.gui.work.activity import Surroundings
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.filling import Filling
 from napari_unet.gui.work.jobs import JobRunner
@@ -51,14 +52,15 @@ class Workspace:
         self.engine = JobRunner(self.background, ENGINES)
         self.refinery = JobRunner(self.background, REFINEMENT)
         self.keeper = Keeper(self._viewer, self.session, self.exchange.folder)
-        self.training = Training(self._viewer, self.session, self.exchange, self.engine)
-        self.patches = PatchPreview(self._viewer, self.session, self.exchange, JobRunner(self.background, ()))
-        self.prediction = Prediction(self._viewer, self.session, self.exchange, self.engine, self.background)
-        self.learning_again = LearningAgain(self._viewer, self.session, self.training, self.prediction, self.background)
-        self.refinement = Refinement(self._viewer, self.session, self.exchange, self.refinery, self.background)
-        self.refine_preview = RefinePreview(self._viewer, self.session, self.exchange, self.refinery)
-        self.filling = Filling(self._viewer, self.session, self.exchange, self.refinery, self.background)
-        self.suggesting = Suggesting(self._viewer, self.session, self.exchange, self.refinery)
+        surroundings = Surroundings(self._viewer, self.session, self.exchange, self.background)
+        self.training = Training(surroundings, self.engine)
+        self.patches = PatchPreview(surroundings, JobRunner(self.background, ()))
+        self.prediction = Prediction(surroundings, self.engine)
+        self.learning_again = LearningAgain(surroundings, self.training, self.prediction)
+        self.refinement = Refinement(surroundings, self.refinery)
+        self.refine_preview = RefinePreview(surroundings, self.refinery)
+        self.filling = Filling(surroundings, self.refinery)
+        self.suggesting = Suggesting(surroundings, self.refinery)
         self.refine_preview.ended.connect(self._start_next)
         self._next: Callable[[], None] | None = None
         self._docks = 0
