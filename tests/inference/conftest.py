@@ -89,3 +89,19 @@ def labels_of(model: Model, softmax: np.ndarray) -> np.ndarray:
 def phantom() -> SimpleNamespace:
     """Give the makers of phantom models, scans and reference results."""
     return SimpleNamespace(model=make_model, scan=make_scan, reference=reference, labels=labels_of)
+
+
+@pytest.fixture
+def drain():
+    """Run a job; ``tell`` gives the command for each event. Returns (result, events)."""
+
+    def run(job, tell=lambda event: None):
+        events, command = [], None
+        while True:
+            try:
+                events.append(job.send(command))
+            except StopIteration as end:
+                return end.value, events
+            command = tell(events[-1])
+
+    return run

@@ -18,17 +18,6 @@ from napari_unet.networks import UNet, build, load_weights
 from napari_unet.normalisation import measure
 
 
-def drain(job, tell=None):
-    """Run a job; ``tell`` gives the command for each event. Returns (result, events)."""
-    events, command = [], None
-    while True:
-        try:
-            events.append(job.send(command))
-        except StopIteration as end:
-            return end.value, events
-        command = tell(events[-1]) if tell else None
-
-
 def order(events):
     return [z for event in events if isinstance(event, SlicesDone) for z in event.slices]
 
@@ -39,7 +28,7 @@ def texts(events):
 
 @pytest.mark.parametrize("shape", [(2, 64, 64), (2, 61, 83), (1, 5, 7), (3, 1, 40)])
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_it_is_what_the_plain_network_says(phantom, config, shape, dimensions):
+def test_it_is_what_the_plain_network_says(phantom, config, shape, dimensions, drain):
     model, scan = phantom.model(dimensions=dimensions), phantom.scan(*shape)
     softmax = phantom.reference(model, scan)
     kept = np.zeros((3, *shape), np.float16)
@@ -65,7 +54,7 @@ def test_logits_of_tiles_are_those_of_the_whole(phantom, config, dimensions, dep
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_labels_do_not_depend_on_tiles(phantom, config, dimensions):
+def test_labels_do_not_depend_on_tiles(phantom, config, dimensions, drain):
     model, scan = phantom.model(dimensions=dimensions, depth=1), phantom.scan(10, 70, 53)
     result, events = drain(predict_job(model, scan, config.model_copy(update={"tile": 16})))
     np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
@@ -82,7 +71,7 @@ def test_labels_do_not_depend_on_tiles(phantom, config, dimensions):
     ],
     ids=lambda network: network["architecture"],
 )
-def test_labels_of_other_networks_do_not_depend_on_tiles_either(phantom, config, network):
+def test_labels_of_other_networks_do_not_depend_on_tiles_either(phantom, config, network, drain):
     model, scan = phantom.model(**network), phantom.scan(6, 90, 53)
     result, _ = drain(predict_job(model, scan, config.model_copy(update={"tile": 16})))
     np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
@@ -90,7 +79,7 @@ def test_labels_of_other_networks_do_not_depend_on_tiles_either(phantom, config,
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("network", [{"normalisation": "instance"}, {"normalisation": "group"}, {"cbam": True}])
-def test_a_network_that_needs_the_whole_gets_it_or_is_blended(phantom, config, dimensions, network):
+def test_a_network_that_needs_the_whole_gets_it_or_is_blended(phantom, config, dimensions, network, drain):
     model, scan = phantom.model(dimensions=dimensions, **network), phantom.scan(4, 96, 80)
     softmax = phantom.reference(model, scan)
     kept = np.zeros((3, *scan.grid), np.float16)
@@ -102,7 +91,7 @@ def test_a_network_that_needs_the_whole_gets_it_or_is_blended(phantom, config, d
     np.testing.assert_allclose(kept.astype(float).sum(0), 1, atol=5e-3)
 
 
-def test_a_nested_network_predicts_with_as_much_of_it_as_is_wanted(phantom, config):
+def test_a_nested_network_predicts_with_as_much_of_it_as_is_wanted(phantom, config, drain):
     scan = phantom.scan(1, 32, 32)
     model = phantom.model(architecture="unet++", deep_supervision=True)
     kept = np.zeros((3, *scan.grid), np.float16)
@@ -121,7 +110,7 @@ def test_a_network_that_cannot_be_made_shallower_says_so(phantom, config, networ
         next(predict_job(phantom.model(**network), phantom.scan(1, 8, 8), config.model_copy(update={"depth": 1})))
 
 
-def test_a_wide_slice_is_cut_by_the_memory_at_hand(phantom, config, monkeypatch):
+def test_a_wide_slice_is_cut_by_the_memory_at_hand(phantom, config, monkeypatch, drain):
     monkeypatch.setattr(engine_module, "MOST_CPU_BYTES", 1e6)
     model, scan = phantom.model(), phantom.scan(1, 200, 200)
     _, events = drain(predict_job(model, scan, config))
@@ -131,7 +120,7 @@ def test_a_wide_slice_is_cut_by_the_memory_at_hand(phantom, config, monkeypatch)
     assert fractions[-1] == 1.0
 
 
-def test_volumes_of_a_series_do_not_see_each_other(phantom, config):
+def test_volumes_of_a_series_do_not_see_each_other(phantom, config, drain):
     model = phantom.model(dimensions=3, depth=1)
     scan = phantom.scan(3, 5, 20, 24, axes="TZYX")
     result, _ = drain(predict_job(model, scan, config.model_copy(update={"tile": 4})))
@@ -139,7 +128,7 @@ def test_volumes_of_a_series_do_not_see_each_other(phantom, config):
 
 
 @pytest.mark.parametrize("labels", [(0, 3, 200), (1, 2), (7, 254)])
-def test_labels_are_the_numbers_of_the_classes(phantom, config, labels):
+def test_labels_are_the_numbers_of_the_classes(phantom, config, labels, drain):
     model, scan = phantom.model(labels), phantom.scan(4, 40, 40)
     result, _ = drain(predict_job(model, scan, config))
     np.testing.assert_array_equal(result.labels, phantom.labels(model, phantom.reference(model, scan)))
@@ -149,12 +138,12 @@ def test_labels_are_the_numbers_of_the_classes(phantom, config, labels):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float64])
-def test_any_dtype_can_be_predicted(phantom, config, dtype):
+def test_any_dtype_can_be_predicted(phantom, config, dtype, drain):
     result, _ = drain(predict_job(phantom.model(), phantom.scan(1, 16, 16, dtype=dtype), config))
     assert result.slices == (0,)
 
 
-def test_it_says_where_it_computes_and_how_far_it_is(phantom, config):
+def test_it_says_where_it_computes_and_how_far_it_is(phantom, config, drain):
     _, events = drain(predict_job(phantom.model(), phantom.scan(3, 16, 16, name="abdomen"), config))
     assert events[0] == Started('Predicting "abdomen"', "CPU, 1 thread, fp32")
     progress = [event for event in events if isinstance(event, Progress)]
@@ -163,17 +152,17 @@ def test_it_says_where_it_computes_and_how_far_it_is(phantom, config):
     assert all(event.seconds_left is not None for event in progress)
 
 
-def test_slices_come_outwards_from_where_the_user_looks(phantom, config):
+def test_slices_come_outwards_from_where_the_user_looks(phantom, config, drain):
     _, events = drain(predict_job(phantom.model(), phantom.scan(7, 16, 16), config, look_at=4))
     assert order(events) == [4, 3, 5, 2, 6, 1, 0]
 
 
-def test_slices_come_from_the_first_on_when_nobody_looks(phantom, config):
+def test_slices_come_from_the_first_on_when_nobody_looks(phantom, config, drain):
     _, events = drain(predict_job(phantom.model(), phantom.scan(4, 16, 16), config))
     assert order(events) == [0, 1, 2, 3]
 
 
-def test_looking_elsewhere_changes_what_comes_next(phantom, config):
+def test_looking_elsewhere_changes_what_comes_next(phantom, config, drain):
     def tell(event):
         return LookAt(8) if event == SlicesDone((1,)) else None
 
@@ -181,7 +170,7 @@ def test_looking_elsewhere_changes_what_comes_next(phantom, config):
     assert order(events) == [0, 1, 8, 7, 9, 6, 5, 4, 3, 2]
 
 
-def test_a_slab_of_a_volume_begins_where_the_user_looks(phantom, config):
+def test_a_slab_of_a_volume_begins_where_the_user_looks(phantom, config, drain):
     model = phantom.model(dimensions=3, depth=1)
     job = predict_job(model, phantom.scan(20, 16, 16), config.model_copy(update={"tile": 8}), look_at=17)
     _, events = drain(job)
@@ -193,7 +182,7 @@ def test_a_slab_of_a_volume_begins_where_the_user_looks(phantom, config):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_only_the_slices_asked_for_are_written(phantom, config, dimensions):
+def test_only_the_slices_asked_for_are_written(phantom, config, dimensions, drain):
     model, scan = phantom.model(labels=(1, 2), dimensions=dimensions), phantom.scan(6, 20, 20)
     out = np.full(scan.grid, 9, np.uint8)
     result, events = drain(predict_job(model, scan, config, out=out, slices=(4, 1)))
@@ -204,7 +193,7 @@ def test_only_the_slices_asked_for_are_written(phantom, config, dimensions):
     assert sorted(order(events)) == [1, 4]
 
 
-def test_progress_never_goes_back(phantom, config):
+def test_progress_never_goes_back(phantom, config, drain):
     model = phantom.model(dimensions=3, depth=1)
     tiled = config.model_copy(update={"tile": 16})
     _, events = drain(predict_job(model, phantom.scan(20, 40, 40), tiled, slices=(3, 4, 17)))
@@ -214,12 +203,12 @@ def test_progress_never_goes_back(phantom, config):
     assert fractions[-1] == 1.0
 
 
-def test_no_slices_are_no_work(phantom, config):
+def test_no_slices_are_no_work(phantom, config, drain):
     result, _ = drain(predict_job(phantom.model(), phantom.scan(2, 16, 16), config, slices=()))
     assert result.slices == ()
 
 
-def test_stop_keeps_what_is_done(phantom, config):
+def test_stop_keeps_what_is_done(phantom, config, drain):
     model, scan = phantom.model(labels=(1, 2)), phantom.scan(6, 16, 16)
     result, _ = drain(predict_job(model, scan, config), lambda event: Stop() if event == SlicesDone((2,)) else None)
     assert result.slices == (0, 1, 2)
@@ -227,7 +216,7 @@ def test_stop_keeps_what_is_done(phantom, config):
     assert not result.labels[3:].any()
 
 
-def test_stop_between_tiles_leaves_no_half_slice(phantom, config):
+def test_stop_between_tiles_leaves_no_half_slice(phantom, config, drain):
     def tell(event):
         return Stop() if isinstance(event, Progress) and event.fraction > 0.5 else None
 
@@ -239,7 +228,7 @@ def test_stop_between_tiles_leaves_no_half_slice(phantom, config):
     assert (out[1] == 9).all()
 
 
-def test_stop_before_the_first_slice_is_a_result_too(phantom, config):
+def test_stop_before_the_first_slice_is_a_result_too(phantom, config, drain):
     result, events = drain(predict_job(phantom.model(), phantom.scan(2, 16, 16), config), lambda _: Stop())
     assert result.slices == ()
     assert len(events) == 1
@@ -262,7 +251,7 @@ def test_closing_lets_the_network_go(phantom, config, monkeypatch):
     assert networks[0]() is None
 
 
-def test_buffers_may_be_files(phantom, config, tmp_path):
+def test_buffers_may_be_files(phantom, config, tmp_path, drain):
     model, scan = phantom.model(), phantom.scan(3, 20, 20)
     out = np.memmap(tmp_path / "labels", np.uint8, "w+", shape=scan.grid)
     kept = np.memmap(tmp_path / "softmax", np.float16, "w+", shape=(3, *scan.grid))
@@ -332,7 +321,7 @@ def run_out_of_memory(monkeypatch, when, error=FULL):
     ],
     ids=["torch", "python", "allocator"],
 )
-def test_running_out_of_memory_changes_no_label(phantom, config, monkeypatch, k, dimensions, error):
+def test_running_out_of_memory_changes_no_label(phantom, config, monkeypatch, k, dimensions, error, drain):
     model, scan = phantom.model(dimensions=dimensions, depth=1), phantom.scan(12, 64, 64)
     expected = phantom.labels(model, phantom.reference(model, scan))
     small = config.model_copy(update={"tile": 32})
@@ -343,7 +332,7 @@ def test_running_out_of_memory_changes_no_label(phantom, config, monkeypatch, k,
     assert "Too little memory on this computer" in result.notes[0]
 
 
-def test_tiles_are_halved_until_they_fit(phantom, config, monkeypatch):
+def test_tiles_are_halved_until_they_fit(phantom, config, monkeypatch, drain):
     model, scan = phantom.model(), phantom.scan(2, 128, 128)
     expected = phantom.labels(model, phantom.reference(model, scan))
     passes = run_out_of_memory(monkeypatch, lambda _, x: x.numel() > 70 * 70)
@@ -353,13 +342,13 @@ def test_tiles_are_halved_until_they_fit(phantom, config, monkeypatch):
     assert passes[-1][-1] <= 70
 
 
-def test_when_nothing_fits_it_says_so(phantom, config, monkeypatch):
+def test_when_nothing_fits_it_says_so(phantom, config, monkeypatch, drain):
     run_out_of_memory(monkeypatch, lambda *_: True)
     with pytest.raises(OutOfMemory, match="not even in pieces of 4 × 4"):
         drain(predict_job(phantom.model(), phantom.scan(1, 64, 64, name="x"), config))
 
 
-def test_other_failures_are_not_taken_for_want_of_memory(phantom, config, monkeypatch):
+def test_other_failures_are_not_taken_for_want_of_memory(phantom, config, monkeypatch, drain):
     run_out_of_memory(monkeypatch, lambda *_: True, RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"):
         drain(predict_job(phantom.model(), phantom.scan(1, 16, 16), config))
@@ -372,7 +361,7 @@ class _Gpu(Engine):
     on_gpu = property(lambda self: self.config.device is Device.AUTO)
 
 
-def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config, monkeypatch):
+def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config, monkeypatch, drain):
     for module in (planning_module, work_module):
         monkeypatch.setattr(module, "Engine", _Gpu)
     monkeypatch.setattr(work_module, "on_processor", lambda _: config)
@@ -388,7 +377,7 @@ def test_a_gpu_halves_its_batch_first_and_ends_on_the_processor(phantom, config,
     assert list(result.notes) == texts(events)
 
 
-def test_a_gpu_without_room_for_the_weights_is_not_used(phantom, config, monkeypatch):
+def test_a_gpu_without_room_for_the_weights_is_not_used(phantom, config, monkeypatch, drain):
     class Full(Engine):
         def __init__(self, model, asked):
             if asked.device is Device.AUTO:
@@ -412,7 +401,7 @@ def test_a_failure_to_load_is_not_taken_for_want_of_memory(phantom, config, monk
         next(predict_job(phantom.model(), phantom.scan(1, 8, 8), config))
 
 
-def test_a_gpu_predicts_slices_side_by_side(phantom, config, monkeypatch):
+def test_a_gpu_predicts_slices_side_by_side(phantom, config, monkeypatch, drain):
     for module in (planning_module, work_module):
         monkeypatch.setattr(module, "Engine", _Gpu)
     model, scan = phantom.model(), phantom.scan(20, 24, 24)

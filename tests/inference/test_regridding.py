@@ -53,10 +53,10 @@ def test_a_scan_of_another_spacing_is_predicted_on_its_own_grid(trained, config,
     assert np.abs(result.uncertainty - entropy).mean() < 0.02
 
 
-def test_blocks_of_a_network_are_resampled_along_all_axes(phantom, config):
+def test_blocks_of_a_network_are_resampled_along_all_axes(phantom, config, drain):
     model = phantom.model(dimensions=3, depth=1, spacing=(1.0, 1.0, 1.0), unit="mm")
     scan = phantom.scan(2, 6, 32, 32, axes="TZYX", spacing=(2.0, 1.0, 1.0), unit="mm")
-    result, events = drained(predict_job(model, scan, config, look_at=7))
+    result, events = drain(predict_job(model, scan, config, look_at=7))
     assert result.slices == tuple(range(12))
     assert sorted(z for event in events if isinstance(event, SlicesDone) for z in event.slices) == list(range(12))
     assert result.labels.any(axis=(1, 2)).all()
@@ -82,19 +82,10 @@ def test_no_more_slices_are_kept_than_are_needed():
     np.testing.assert_allclose(out.probabilities[0, :, 3, 3], place, atol=0.02)
 
 
-def drained(job, command=None):
-    events = []
-    while True:
-        try:
-            events.append(job.send(command if events else None))
-        except StopIteration as end:
-            return end.value, events
-
-
-def test_looking_at_a_slice_leads_to_it_on_the_other_grid_too(phantom, config):
+def test_looking_at_a_slice_leads_to_it_on_the_other_grid_too(phantom, config, drain):
     model = phantom.model(dimensions=3, depth=1, spacing=(1.0, 1.0, 1.0), unit="mm")
     scan = phantom.scan(40, 16, 16, spacing=(2.0, 1.0, 1.0), unit="mm")
-    _, events = drained(predict_job(model, scan, config.model_copy(update={"tile": 8})), LookAt(30))
+    _, events = drain(predict_job(model, scan, config.model_copy(update={"tile": 8})), lambda _: LookAt(30))
     first = next(event for event in events if isinstance(event, SlicesDone))
     assert 30 in first.slices
 
@@ -109,12 +100,12 @@ def test_it_can_be_seen_as_it_is(phantom, config):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("part", [(slice(20, 45), slice(3, 30)), (slice(0, 70), slice(52, 53))])
-def test_a_part_of_a_slice_is_what_the_whole_says_there(phantom, config, dimensions, part):
+def test_a_part_of_a_slice_is_what_the_whole_says_there(phantom, config, dimensions, part, drain):
     model, scan = phantom.model(dimensions=dimensions, depth=1), phantom.scan(4, 70, 53)
     softmax = phantom.reference(model, scan)
     out = np.full(scan.grid, 9, np.uint8)
     kept = np.zeros((3, *scan.grid), np.float16)
-    result, _ = drained(predict_job(model, scan, config, out=out, probabilities=kept, part=part, slices=[1, 3]))
+    result, _ = drain(predict_job(model, scan, config, out=out, probabilities=kept, part=part, slices=[1, 3]))
     expected = np.full(scan.grid, 9, np.uint8)
     expected[([1, 3], *part)] = phantom.labels(model, softmax)[([1, 3], *part)]
     np.testing.assert_array_equal(out, expected)

@@ -21,17 +21,7 @@ def three(config):
     return config.model_copy(update={"three_planes": True})
 
 
-def drain(job, tell=lambda event: None):
-    events, command = [], None
-    while True:
-        try:
-            events.append(job.send(command))
-        except StopIteration as end:
-            return end.value, events
-        command = tell(events[-1])
-
-
-def test_two_of_three_decide_and_else_the_slices_themselves(phantom, three):
+def test_two_of_three_decide_and_else_the_slices_themselves(phantom, three, drain):
     model, scan = phantom.model(labels=(0, 1, 2, 3)), phantom.scan(20, 24, 28)
     own, second, third = planes_of(phantom, model, scan)
     result, events = drain(predict_job(model, scan, three, look_at=7))
@@ -58,7 +48,7 @@ def test_a_part_is_voted_on_alone(phantom, three):
     assert not result.labels[outside].any()
 
 
-def test_stopped_early_it_keeps_what_the_slices_said(phantom, three):
+def test_stopped_early_it_keeps_what_the_slices_said(phantom, three, drain):
     model, scan = phantom.model(labels=(1, 2)), phantom.scan(8, 16, 16)
     result, _ = drain(
         predict_job(model, scan, three), lambda e: Stop() if isinstance(e, Progress) and e.fraction > 0.1 else None

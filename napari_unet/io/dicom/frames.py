@@ -14,7 +14,7 @@ from napari_unet.errors import BadInput
 from napari_unet.io.contents import Contents
 from napari_unet.io.dicom.headers import Slice, plane_of
 from napari_unet.io.dicom.stack import arrange
-from napari_unet.io.dicom.voxels import read_into, rescaled, smallest, undecodable
+from napari_unet.io.dicom.voxels import executed, read_into, rescaled, smallest, undecodable
 from napari_unet.io.gate import admit
 
 
@@ -152,8 +152,4 @@ def _by_gdcm(path: Path, *, whole: bool, grey: bool) -> NDArray[Any]:
     reader.SetFileName(str(path))
     if grey:
         reader.SetOutputPixelType(sitk.sitkInt32 if whole else sitk.sitkFloat32)
-    try:
-        array: NDArray[Any] = sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise undecodable(path, error) from error
-    return array
+    return executed(reader, path)

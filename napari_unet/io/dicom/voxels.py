@@ -102,6 +102,17 @@ def _decoded(path: Path, slices: Sequence[Slice]) -> NDArray[Any]:
         # Left alone, the first file's type would be forced on all the others.
         whole = all(slice_.whole for slice_ in slices)
         reader.SetOutputPixelType(sitk.sitkInt32 if whole else sitk.sitkFloat32)
+    return executed(reader, path)
+
+
+def executed(reader: sitk.ImageFileReader | sitk.ImageSeriesReader, path: Path) -> NDArray[Any]:
+    """Let a reader read, and name the file where it cannot.
+
+    Raises
+    ------
+    BadInput
+        It cannot be decoded.
+    """
     try:
         array: NDArray[Any] = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
