@@ -2,16 +2,19 @@
 
 A journal is a folder. Of each array it has a file to which the slices are appended that changed, each with a checksum,
 and a small JSON file that says what the array is. A program that is killed while it appends leaves a last record that
-is cut short, which is left out when the journal is read; everything before it is whole. Models are kept as the files
-that they are.
+is cut short, which is left out when the journal is read, and cut off before more is appended; everything before it is
+whole. Models are kept as the files that they are. One window at a time writes.
 """
 
+import filecmp
 import json
 import os
+import platform
 import shutil
 import struct
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +26,7 @@ import psutil
 from numpy.typing import NDArray
 
 from napari_unet.durable import written_whole
+from napari_unet.errors import BadInput
 
 RECORD = struct.Struct("<4sIII")
 """Of a slice: the mark, which slice, how many bytes follow, their CRC-32."""
@@ -32,6 +36,8 @@ FAST = 1
 GROWN, AT_LEAST = 4, 1 << 20
 """A file this many times as large as what of it counts, and so large in bytes, is written anew."""
 OWNER, ABOUT, PLANES = "owner.json", ".json", ".planes"
+AWAY_S = 60.0
+"""A window on another computer that did not touch its journal for so long is gone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,20 +57,44 @@ class Stored:
 
 
 class Journal:
-    """The journal of one window, written by it alone.
+    """A journal that this window writes, and no other meanwhile.
 
     Parameters
     ----------
-    root
-        The folder that journals are in; this one makes a folder of its own in there, for its user only.
+    folder
+        Its folder, made when it is missing; what is in there is gone on with.
 
     Raises
     ------
+    BadInput
+        Another window writes there.
     OSError
-        The folder cannot be made.
+        The folder cannot be made or written to.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        if (owner := _owner(folder)) is not None:
+            where = "" if owner == platform.node() else f' on "{owner}"'
+            raise BadInput(f"{folder} is open in another window{where}: close it there first.")
+        process = psutil.Process()
+        about = {"process": process.pid, "since": process.create_time(), "host": platform.node()}
+        with written_whole(folder / OWNER) as temporary:
+            temporary.write_text(json.dumps(about))
+        self._sums: dict[str, dict[int, int]] = {}
+        self._abouts: dict[str, str] = {}
+        self._live: dict[str, dict[int, int]] = {}
+
+    @classmethod
+    def new(cls, root: Path) -> "Journal":
+        """Make a folder for a journal in ``root``, for its user only, named by the time.
+
+        Raises
+        ------
+        OSError
+            It cannot be made.
+        """
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = base = f"{datetime.now():%Y-%m-%d %H.%M.%S}"
         for number in range(2, 1000):
@@ -72,25 +102,24 @@ class Journal:
                 (root / name).mkdir(mode=0o700)
                 break
             name = f"{base} {number}"
-        self.folder = root / name
-        process = psutil.Process()
-        owner = {"process": process.pid, "since": process.create_time()}
-        (self.folder / OWNER).write_text(json.dumps(owner))
-        self._sums: dict[str, dict[int, int]] = {}
-        self._abouts: dict[str, str] = {}
-        self._live: dict[str, dict[int, int]] = {}
+        return cls(root / name)
 
     def keep(self, key: str, array: NDArray[Any], about: Mapping[str, Any]) -> int:
-        """Keep an array as it is now; only slices that changed are written.
+        """Keep an array as it is now, see :meth:`keep_slices`."""
+        slices = (array[place] for place in np.ndindex(array.shape[:-2]))
+        return self.keep_slices(key, slices, {**about, "shape": array.shape, "dtype": array.dtype.str})
+
+    def keep_slices(self, key: str, slices: Iterable[NDArray[Any]], about: Mapping[str, Any]) -> int:
+        """Keep an array slice by slice; only those that changed are written.
 
         Parameters
         ----------
         key
             A name for it that may be part of a file's.
-        array
-            Any shape, slices along all axes but the last two.
+        slices
+            All slices, along all axes but the last two.
         about
-            What to say of it, as JSON values by name.
+            What to say of it, as JSON values by name; "shape" and "dtype" among them.
 
         Returns
         -------
@@ -102,16 +131,30 @@ class Journal:
         OSError
             The disk is full.
         """
-        text = json.dumps({**about, "shape": array.shape, "dtype": array.dtype.str})
-        planes = array.reshape(-1, *array.shape[-2:])
-        known = self._sums.setdefault(key, {})
-        live = self._live.setdefault(key, {})
-        blank, written = zlib.crc32(bytes(planes[0].nbytes)) if len(planes) else 0, 0
+        if key not in self._sums:
+            self._take_up(key)
+        try:
+            written, size = self._append(key, slices)
+        except OSError:
+            self._sums.pop(key)  # what came to lie on the disk is looked at the next time
+            raise
+        text = json.dumps(about)
+        if self._abouts.get(key) != text:
+            with written_whole(self.folder / f"{key}{ABOUT}") as temporary:
+                temporary.write_text(text)
+            self._abouts[key] = text
+        if size > max(AT_LEAST, GROWN * sum(self._live[key].values())):
+            self._compact(key)
+        return written
+
+    def _append(self, key: str, slices: Iterable[NDArray[Any]]) -> tuple[int, int]:
+        """Append what changed; give how many slices that were, and the size of the file."""
+        known, live, written = self._sums[key], self._live[key], 0
         with (self.folder / f"{key}{PLANES}").open("ab") as file:
-            for z, plane in enumerate(planes):
+            for z, plane in enumerate(slices):
                 raw = np.ascontiguousarray(plane)
                 checksum = zlib.crc32(raw.data)
-                if known.get(z, blank) == checksum:
+                if checksum == (known[z] if z in known else zlib.crc32(bytes(raw.nbytes))):
                     continue
                 packed = zlib.compress(raw.data, FAST)
                 file.write(RECORD.pack(MARK, z, len(packed), zlib.crc32(packed)) + packed)
@@ -119,18 +162,26 @@ class Journal:
                 written += 1
             file.flush()
             os.fsync(file.fileno())
-            size = file.tell()
-        if self._abouts.get(key) != text:
-            with written_whole(self.folder / f"{key}{ABOUT}") as temporary:
-                temporary.write_text(text)
-            self._abouts[key] = text
-        if size > max(AT_LEAST, GROWN * sum(live.values())):
-            self._compact(key)
-        return written
+            return written, file.tell()
+
+    def _take_up(self, key: str) -> None:
+        """Learn what of an array is on the disk already, and cut off what a killed program wrote half."""
+        sums, live, whole = {}, {}, 0
+        path = self.folder / f"{key}{PLANES}"
+        if path.exists():
+            for z, _, packed in _records(path):
+                sums[z], live[z] = zlib.crc32(zlib.decompress(packed)), len(packed) + RECORD.size
+                whole += live[z]
+            os.truncate(path, whole)
+        self._sums[key], self._live[key] = sums, live
 
     def keep_file(self, path: Path, name: str) -> Path:
-        """Keep a file, such as a model, under a name, and give where."""
+        """Keep a file, such as a model, under a name, numbered when another has it, and give where."""
         kept = self.folder / name
+        for number in range(2, 1000):
+            if not kept.exists() or filecmp.cmp(path, kept, shallow=False):
+                break
+            kept = self.folder / f"{Path(name).stem} {number}{Path(name).suffix}"
         if not kept.exists():
             with written_whole(kept) as temporary:
                 shutil.copyfile(path, temporary)
@@ -142,6 +193,20 @@ class Journal:
             (self.folder / f"{key}{suffix}").unlink(missing_ok=True)
         for known in (self._sums, self._abouts, self._live):
             known.pop(key, None)
+
+    def touch(self) -> None:
+        """Let windows on other computers see that this one still writes.
+
+        Raises
+        ------
+        OSError
+            The folder is gone.
+        """
+        os.utime(self.folder / OWNER)
+
+    def release(self) -> None:
+        """Write no more: another window may."""
+        (self.folder / OWNER).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the journal: its window was closed by whoever worked in it."""
@@ -159,7 +224,7 @@ def left_behind(root: Path) -> list[Path]:
     """List the journals of windows that ended without being closed, the newest first; empty ones are removed."""
     found = []
     for folder in sorted(root.glob("*"), reverse=True):
-        if not folder.is_dir() or _owner_lives(folder):
+        if not folder.is_dir() or _owner(folder) is not None:
             continue
         if any(folder.glob(f"*{ABOUT}")) and any(path.stat().st_size for path in folder.glob(f"*{PLANES}")):
             found.append(folder)
@@ -168,28 +233,44 @@ def left_behind(root: Path) -> list[Path]:
     return found
 
 
-def read_journal(folder: Path) -> dict[str, Stored]:
-    """Read all arrays of a journal, whatever happened to the program that wrote it.
+def read_abouts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what a journal says of its arrays, by key, without them; a description that is damaged is left out."""
+    abouts = {}
+    for path in sorted(folder.glob(f"*{PLANES}")):
+        with suppress(OSError, ValueError):
+            about = json.loads(path.with_suffix(ABOUT).read_text())
+            if isinstance(about, dict):
+                abouts[path.stem] = about
+    return abouts
+
+
+def read_journal(folder: Path, keys: Iterable[str] | None = None) -> dict[str, Stored]:
+    """Read arrays of a journal, whatever happened to the program that wrote it.
 
     Parameters
     ----------
     folder
         The journal.
+    keys
+        Which ones; all when None.
 
     Returns
     -------
     dict
         The arrays by key; one whose description is missing or damaged is left out.
     """
+    wanted = None if keys is None else set(keys)
     stored = {}
-    for path in sorted(folder.glob(f"*{PLANES}")):
-        with suppress(OSError, ValueError, KeyError, TypeError, zlib.error):
-            about = json.loads(path.with_suffix(ABOUT).read_text())
-            array = np.zeros(about.pop("shape"), np.dtype(about.pop("dtype")))
-            planes = array.reshape(-1, *array.shape[-2:])
-            for z, _, packed in _records(path):
-                planes[z] = np.frombuffer(zlib.decompress(packed), array.dtype).reshape(planes.shape[1:])
-            stored[path.stem] = Stored(about, array)
+    for key, about in read_abouts(folder).items():
+        if wanted is None or key in wanted:
+            with suppress(OSError, ValueError, KeyError, TypeError, zlib.error):
+                array = np.zeros(about.pop("shape"), np.dtype(about.pop("dtype")))
+                planes = array.reshape(-1, *array.shape[-2:])
+                for z, _, packed in _records(folder / f"{key}{PLANES}"):
+                    raw = zlib.decompress(packed)
+                    if z < len(planes) and len(raw) == planes[z].nbytes:  # the array may have had another shape before
+                        planes[z] = np.frombuffer(raw, array.dtype).reshape(planes.shape[1:])
+                stored[key] = Stored(about, array)
     return stored
 
 
@@ -207,9 +288,13 @@ def _records(path: Path) -> Iterator[tuple[int, int, bytes]]:
             yield z, checksum, packed
 
 
-def _owner_lives(folder: Path) -> bool:
+def _owner(folder: Path) -> str | None:
+    """Name the computer with a window that writes a journal; None when there is none."""
     try:
         owner = json.loads((folder / OWNER).read_text())
-        return bool(abs(psutil.Process(owner["process"]).create_time() - owner["since"]) < 1)
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return False
+        host = str(owner.get("host", platform.node()))
+        if host != platform.node():
+            return host if time.time() - (folder / OWNER).stat().st_mtime < AWAY_S else None
+        return host if abs(psutil.Process(owner["process"]).create_time() - owner["since"]) < 1 else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, psutil.Error):
+        return None

@@ -2,12 +2,14 @@
 
 import json
 import multiprocessing
+import os
 import random
 import time
 
 import numpy as np
 import pytest
 
+from napari_unet.errors import BadInput
 from napari_unet.journal import ABOUT, OWNER, PLANES, Journal, left_behind, read_journal
 
 SHAPE = (6, 40, 50)
@@ -28,7 +30,7 @@ def dead(folder):
 
 
 def work_for_ever(root, done):
-    journal = Journal(root)
+    journal = Journal.new(root)
     for step in range(100_000):
         journal.keep("paint", state(step), {"name": "paint"})
         done.value = step
@@ -55,7 +57,7 @@ def test_nothing_that_was_kept_is_lost_whenever_the_program_is_killed(tmp_path):
 
 
 def test_only_what_changed_is_written(tmp_path):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     array = np.zeros((30, 64, 64), np.uint8)
     assert journal.keep("paint", array, {}) == 0, "empty slices are known to be empty"
     array[7, 3, 3] = 2
@@ -70,7 +72,7 @@ def test_only_what_changed_is_written(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
 def test_any_shape_comes_back(tmp_path, shape, dtype):
     array = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     journal.keep("mask", array, {"name": "Läsion", "scale": [1.0, 2.0]})
     stored = read_journal(journal.folder)["mask"]
     np.testing.assert_array_equal(stored.array, array)
@@ -80,7 +82,7 @@ def test_any_shape_comes_back(tmp_path, shape, dtype):
 
 @pytest.mark.parametrize("cut", [1, 10, 15, 16, 17, 40])
 def test_a_record_that_is_cut_short_is_left_out(tmp_path, cut):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     array = np.zeros(SHAPE, np.uint8)
     array[1, 5] = 1
     journal.keep("paint", array, {})
@@ -93,7 +95,7 @@ def test_a_record_that_is_cut_short_is_left_out(tmp_path, cut):
 
 
 def test_a_long_days_work_does_not_fill_the_disk(tmp_path):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     chance = np.random.default_rng(0)
     array = np.zeros((2, 256, 256), np.uint8)
     for _ in range(100):
@@ -104,7 +106,7 @@ def test_a_long_days_work_does_not_fill_the_disk(tmp_path):
 
 
 def test_a_living_window_is_not_taken_for_a_dead_one_and_a_closed_one_leaves_nothing(tmp_path):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     journal.keep("paint", state(3), {})
     assert left_behind(tmp_path) == []
     journal.remove()
@@ -112,7 +114,7 @@ def test_a_living_window_is_not_taken_for_a_dead_one_and_a_closed_one_leaves_not
 
 
 def test_journals_without_work_are_removed(tmp_path):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     journal.keep("paint", np.zeros(SHAPE, np.uint8), {})
     dead(journal.folder)
     assert left_behind(tmp_path) == []
@@ -120,7 +122,7 @@ def test_journals_without_work_are_removed(tmp_path):
 
 
 def test_what_was_forgotten_does_not_come_back(tmp_path):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     journal.keep("paint", state(3), {})
     journal.keep("mask", state(5), {})
     journal.forget("paint")
@@ -130,7 +132,7 @@ def test_what_was_forgotten_does_not_come_back(tmp_path):
 
 
 def test_a_damaged_description_costs_its_array_only(tmp_path):
-    journal = Journal(tmp_path)
+    journal = Journal.new(tmp_path)
     journal.keep("paint", state(3), {})
     journal.keep("mask", state(5), {})
     (journal.folder / f"paint{ABOUT}").write_text("{")
@@ -140,7 +142,52 @@ def test_a_damaged_description_costs_its_array_only(tmp_path):
 def test_models_are_kept_as_they_are(tmp_path):
     model = tmp_path / "7.unet"
     model.write_bytes(b"weights")
-    journal = Journal(tmp_path / "journals")
+    journal = Journal.new(tmp_path / "journals")
     assert journal.keep_file(model, "chest model.unet").read_bytes() == b"weights"
     assert journal.keep_file(model, "chest model.unet") == journal.folder / "chest model.unet"
     assert (journal.folder.stat().st_mode & 0o077) == 0, "nobody else may look"
+
+
+def test_a_journal_is_gone_on_with_after_a_kill_that_cut_its_last_record(tmp_path):
+    array = np.zeros(SHAPE, np.uint8)
+    array[1, 5] = 1
+    journal = Journal(tmp_path / "project")
+    journal.keep("paint", array, {})
+    array[2] = 7
+    journal.keep("paint", array, {})
+    path = journal.folder / f"paint{PLANES}"
+    path.write_bytes(path.read_bytes()[:-3])
+    again = Journal(dead(journal.folder))
+    assert again.keep("paint", array, {"name": "paint"}) == 1, "what was cut off, and nothing else"
+    array[3] = 9
+    assert again.keep("paint", array, {}) == 1
+    np.testing.assert_array_equal(read_journal(again.folder)["paint"].array, array)
+
+
+def test_an_array_may_get_another_shape(tmp_path):
+    journal = Journal.new(tmp_path)
+    journal.keep("paint", state(3), {})
+    flat = np.ones((2, 9, 8), np.uint8)
+    journal.keep("paint", flat, {})
+    np.testing.assert_array_equal(read_journal(journal.folder)["paint"].array, flat)
+
+
+def test_two_windows_never_write_one_journal(tmp_path):
+    journal = Journal(tmp_path / "project")
+    with pytest.raises(BadInput, match="open in another window: close it"):
+        Journal(tmp_path / "project")
+    journal.release()
+    Journal(tmp_path / "project")
+    (journal.folder / OWNER).write_text(json.dumps({"process": 1, "since": 0.0, "host": "ward-3"}))
+    with pytest.raises(BadInput, match='open in another window on "ward-3"'):
+        Journal(tmp_path / "project")
+    os.utime(journal.folder / OWNER, (0, 0))
+    Journal(tmp_path / "project").touch()
+
+
+def test_two_models_of_one_name_are_both_kept(tmp_path):
+    journal = Journal.new(tmp_path / "journals")
+    for content in (b"one", b"other", b"one"):
+        (tmp_path / "model.unet").write_bytes(content)
+        assert journal.keep_file(tmp_path / "model.unet", "model.unet").read_bytes() == content
+    assert len(list(journal.folder.glob("*.unet"))) == 2

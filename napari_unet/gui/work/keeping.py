@@ -243,7 +243,7 @@ class Keeper(QObject):
 
     def _write(self, arrays: "list[Due]", models: list[TrainedModel]) -> None:
         if self._journal is None:
-            self._journal = Journal(folder())
+            self._journal = Journal.new(folder())
         for model in models:
             name = re.sub(r"[^\w .()\[\]-]", "_", model.name)
             self._models[model.path] = self._journal.keep_file(model.path, f"{name}{SUFFIX}")
