@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, UNPAINTED
+from napari_unet.effort import LOOKED_AT, SliceEffort
 
 FAST = 1
 """How hard zlib tries: labels are long runs, and shrink a hundredfold as it is."""
@@ -24,6 +25,7 @@ class SliceState(Enum):
     """How far a slice is; of several states the last."""
 
     PREDICTED = "not looked at"
+    LOOKED_AT = "looked at"
     PAINTED = "painted"
     CORRECTED = "corrected"
     REVIEWED = "reviewed"
@@ -41,11 +43,14 @@ class ReviewSummary:
         How many voxels a person changed, by slice; slices without any are left out.
     reviewed
         The slices marked as right.
+    effort
+        What the slices took that a person looked at, in that order, those of earlier masks of the scan first.
     """
 
     states: tuple[SliceState, ...]
     corrected: Mapping[int, int]
     reviewed: frozenset[int]
+    effort: tuple[SliceEffort, ...] = ()
 
     @property
     def can_teach(self) -> bool:
@@ -86,6 +91,10 @@ class Review:
     def __init__(self, model: Path, reviewed: Iterable[int] = ()) -> None:
         self.model = model
         self.reviewed = set(reviewed)
+        self.seconds: dict[int, float] = {}
+        """How long a person worked on a slice, in the order they were looked at."""
+        self._earlier: tuple[SliceEffort, ...] = ()
+        self._taken_over: frozenset[int] = frozenset()
         self._written: dict[int, bytes] = {}
         self._vouched: dict[int, bytes] = {}
 
@@ -104,6 +113,21 @@ class Review:
         if packed is None:
             return np.zeros(shape, np.uint8)
         return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+
+    def spend(self, z: int, seconds: float) -> bool:
+        """Note that a person worked so long on slice ``z``; tell whether that makes it one that was looked at."""
+        before = self.seconds.get(z, 0.0)
+        self.seconds[z] = before + seconds
+        return before < LOOKED_AT <= self.seconds[z]
+
+    def take_over(self, before: "Review", effort: tuple[SliceEffort, ...]) -> None:
+        """Begin with what a person said of an earlier mask of the scan, which took that effort.
+
+        The slices that were right are right here too, as they were: they are no effort of this mask.
+        """
+        self._earlier = effort
+        self._taken_over = frozenset(before.reviewed)
+        self.reviewed |= before.reviewed
 
     def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
         """Note voxels of slice ``z``, (Y, X), that a person stands for since an earlier review."""
@@ -142,10 +166,29 @@ class Review:
                 states.append(SliceState.CORRECTED)
             elif paint is not None and paint[z].any():
                 states.append(SliceState.PAINTED)
+            elif self.seconds.get(z, 0.0) >= LOOKED_AT:
+                states.append(SliceState.LOOKED_AT)
             else:
                 states.append(SliceState.PREDICTED)
         changed = {z: count for z, count in corrected.items() if count}
-        return ReviewSummary(tuple(states), changed, frozenset(self.reviewed))
+        return ReviewSummary(tuple(states), changed, frozenset(self.reviewed), self.effort(mask))
+
+    def effort(self, mask: NDArray[np.uint8]) -> tuple[SliceEffort, ...]:
+        """Tell what the slices took that a person looked at, in that order, those of earlier masks first.
+
+        Parameters
+        ----------
+        mask
+            (Z, Y, X) uint8 as it is now.
+        """
+        efforts = list(self._earlier)
+        for z, seconds in tuple(self.seconds.items()):
+            if seconds >= LOOKED_AT and z not in self._taken_over:
+                plane, written = mask[z], self.written(z, mask[z].shape)
+                changed = (plane != written) & ~self.vouched(z, plane.shape)
+                there = max(np.count_nonzero(plane), np.count_nonzero(written))
+                efforts.append(SliceEffort(z, int(np.count_nonzero(changed)), int(there), seconds))
+        return tuple(efforts)
 
     def vouched_for(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell which voxels of a mask a person stands for: reviewed slices whole, and corrections.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet.annotation import BACKGROUND
+from napari_unet.effort import SliceEffort
 from napari_unet.review import Review, SliceState, mean_dice
 
 GRID = (5, 6, 7)
@@ -109,3 +110,38 @@ def test_what_the_model_wrote_takes_little_memory(review):
         review.note(z, plane)
     assert review.nbytes < plane.size
     np.testing.assert_array_equal(review.written(0, plane.shape), plane)
+
+
+def test_a_slice_is_looked_at_once_somebody_stayed(review, written):
+    assert not review.spend(2, 1.5)
+    assert review.spend(2, 1.0)
+    assert not review.spend(2, 1.0), "it was looked at before"
+    review.spend(4, 0.5)
+    summary = review.summary(written)
+    assert [z for z, state in enumerate(summary.states) if state is SliceState.LOOKED_AT] == [2]
+    assert summary.effort == (SliceEffort(2, 0, 9, 3.5),)
+
+
+def test_effort_is_what_changed_on_slices_in_the_order_of_looking(review, written):
+    mask = written.copy()
+    mask[3, 0, :2], mask[1, 1:4, 1:4], mask[0, 0, 0] = 2, 0, 1
+    for z, seconds in ((3, 10.0), (1, 20.0), (3, 5.0)):
+        review.spend(z, seconds)
+    assert review.effort(mask) == (SliceEffort(3, 2, 11, 15.0), SliceEffort(1, 9, 9, 20.0))
+
+
+def test_effort_goes_on_over_the_next_model_and_counts_nothing_twice(review, written):
+    mask = written.copy()
+    mask[1, 0, 0] = mask[2, 0, 0] = 2
+    review.reviewed = {2}
+    review.spend(1, 9.0)
+    following = Review(Path("next.unet"))
+    for z, plane in enumerate(written):
+        following.note(z, plane)
+        following.vouch(z, review.corrected(z, mask[z]) & (z != 2))
+    following.take_over(review, review.effort(mask))
+    assert following.reviewed == {2}
+    for z in (1, 2):
+        following.spend(z, 5.0)
+    mask[1, 0, 1] = 2
+    assert following.effort(mask) == (SliceEffort(1, 1, 10, 9.0), SliceEffort(1, 1, 11, 5.0))

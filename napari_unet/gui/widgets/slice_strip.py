@@ -10,6 +10,7 @@ from napari_unet.review import SliceState
 
 COLOURS = {
     SliceState.PREDICTED: "#5a626c",
+    SliceState.LOOKED_AT: "#a7afb8",
     SliceState.PAINTED: "#8fb4dd",
     SliceState.CORRECTED: "#e69f00",
     SliceState.REVIEWED: "#2bb07f",
