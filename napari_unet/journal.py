@@ -220,6 +220,17 @@ class Journal:
                 file.write(RECORD.pack(MARK, z, len(packed), checksum) + packed)
 
 
+def was_abandoned(folder: Path) -> bool:
+    """Whether the window that wrote a journal ended without being closed."""
+    return (folder / OWNER).exists() and _owner(folder) is None
+
+
+def abandon(folder: Path) -> None:
+    """Say of a journal whose window ended without being closed that it is well."""
+    if was_abandoned(folder):
+        (folder / OWNER).unlink(missing_ok=True)
+
+
 def left_behind(root: Path) -> list[Path]:
     """List the journals of windows that ended without being closed, the newest first; empty ones are removed."""
     found = []

@@ -35,6 +35,11 @@ class Background(QObject):
         if self._pool is not None:
             self._pool.submit(self._work, work, then, failed)
 
+    def finish(self) -> None:
+        """Wait until all work is done; what comes of it is handed back afterwards."""
+        if self._pool is not None:
+            self._pool.submit(_nothing).result()
+
     def close(self) -> None:
         """Finish the work at hand, forget the rest, and hand nothing back any more."""
         pool, self._pool = self._pool, None
@@ -53,3 +58,7 @@ class Background(QObject):
         if self._pool is not None:
             call, value = what
             call(value)
+
+
+def _nothing() -> None:
+    """Be done at once."""

@@ -1,49 +1,33 @@
 """Keeping the work of a window on the disk while it goes on, and bringing back what a crash left behind."""
 
-import re
 import shutil
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 from platformdirs import user_state_path
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unet.annotation import ClassInfo
-from napari_unet.errors import UnetError
-from napari_unet.gui.layers.scans import (
-    DICOM,
-    METADATA,
-    REVIEW,
-    class_look,
-    classes_of,
-    images_beneath,
-    place_of,
-    review_of,
-)
+from napari_unet.gui.layers.kept import about_layer
+from napari_unet.gui.layers.scans import review_of
 from napari_unet.gui.work.background import Background
-from napari_unet.journal import Journal, Stored, left_behind, read_journal
-from napari_unet.model_file import SUFFIX
+from napari_unet.gui.work.left_behind import LeftBehind, add_layer, find_left_behind
+from napari_unet.gui.work.window_journal import Due, WindowJournal
+from napari_unet.journal import abandon
+from napari_unet.project import recent_projects
 from napari_unet.review import Review
-from napari_unet.scan import Geometry
-from napari_unet.session import Session, TrainedModel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from napari_unet.session import Session
 
 KEEP_MS = 4000
 """How often what changed is written."""
-WRITTEN, VOUCHED = "-written", "-vouched"
-"""End the keys of what the model wrote of a mask, and of which voxels somebody stood for before."""
-PLACE = ("scale", "translate", "rotate", "shear", "affine")
-PLUGIN = "napari-unet-paint"
 
 
 def folder() -> Path:
@@ -51,57 +35,16 @@ def folder() -> Path:
     return user_state_path("napari-unet-paint", appauthor=False) / "windows"
 
 
-Due: TypeAlias = "tuple[str, NDArray[Any], dict[str, Any], Review | None]"
-"""A layer that is to be written: its key, its voxels, what to say of it, its review."""
-
-
-@dataclass(frozen=True)
-class LeftBehind:
-    """Work that a window left behind.
-
-    Parameters
-    ----------
-    folder
-        Its journal.
-    arrays
-        What is in there.
-    models
-        The models that are in there.
-    """
-
-    folder: Path
-    arrays: Mapping[str, Stored]
-    models: tuple[TrainedModel, ...]
-
-    @property
-    def sentence(self) -> str:
-        """In words."""
-        names = ", ".join(f'"{stored.about["name"]}"' for stored, _ in self.layers())
-        when = self.folder.name[:16].replace(".", ":")
-        return f"A window that was opened {when} ended without being closed. Its work is still here: {names}."
-
-    def layers(self) -> "Iterator[tuple[Stored, Review | None]]":
-        """Go through the layers, and their reviews."""
-        for key, stored in self.arrays.items():
-            if key.endswith((WRITTEN, VOUCHED)):
-                continue
-            review, written = None, self.arrays.get(f"{key}{WRITTEN}")
-            if written is not None and "review" in stored.about:
-                said = stored.about["review"]
-                review = Review(Path(said["model"]), said["reviewed"])
-                for z, plane in enumerate(written.array):
-                    review.note(z, plane)
-                vouched = self.arrays.get(f"{key}{VOUCHED}")
-                for z, plane in enumerate(() if vouched is None else vouched.array):
-                    review.vouch(z, plane > 0)
-            yield stored, review
+def recent_file() -> Path:
+    """Give the file of this user that says which projects were open."""
+    return folder().with_name("projects.json")
 
 
 class Keeper(QObject):
     """Keeps every labels layer that a person can edit, and every trained model, at most a few seconds behind.
 
     Layers whose voxels lie on a disk already, and previews, are left out. When the window is closed properly the
-    journal goes: what is worth keeping was saved.
+    journal goes: what is worth keeping was saved. That of a project stays.
 
     Parameters
     ----------
@@ -117,6 +60,12 @@ class Keeper(QObject):
     """There is other work left behind than before."""
     problem = Signal(str)
     """Work cannot be kept; in words."""
+    keeping = Signal()
+    """Something may be written now: the last moment to say what."""
+    kept = Signal()
+    """What was to be written is."""
+    project_wanted = Signal(object)
+    """A project that was left behind is to be opened: its folder."""
 
     def __init__(self, viewer: weakref.ref[ViewerModel], session: Session, temporary: Path) -> None:
         super().__init__()
@@ -124,12 +73,12 @@ class Keeper(QObject):
         self._session = session
         self._temporary = temporary
         self._background = Background(self)
-        self._journal: Journal | None = None
+        self.journal = WindowJournal(folder())
+        """Where it is kept."""
         self._numbers = count(1)
         self._keys: weakref.WeakKeyDictionary[Labels, str] = weakref.WeakKeyDictionary()
-        self._changed: weakref.WeakSet[Labels] = weakref.WeakSet()
-        self._models: dict[Path, Path] = {}
-        self._written: dict[str, int] = {}
+        self._changed: set[Labels] = set()
+        self._removed_layers: dict[Labels, str] = {}
         self.left: list[LeftBehind] = []
         self._old: list[Path] = []
         self._busy = False
@@ -147,25 +96,41 @@ class Keeper(QObject):
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
         self._timer.start()
-        self._background.run(_find, self._offer, self._failed)
+        find = partial(find_left_behind, folder(), recent_projects(recent_file()))
+        self._background.run(find, self._offer, self._failed)
 
     def keep_now(self) -> None:
         """Write what changed since the last time, in a thread."""
-        viewer = self._viewer()
-        models = [model for model in self._session.models if model.path not in self._models]
-        models = [model for model in models if model.path.parent == self._temporary]
-        if viewer is None or self._busy or not (self._changed or models):
+        if self._busy or self._viewer() is None:
             return
-        due = [layer for layer in self._changed if layer in viewer.layers and layer.editable]
-        self._changed.clear()
-        arrays = [(self._keys[layer], layer.data, _about(viewer, layer), review_of(layer)) for layer in due]
-        self._busy = True
+        self.keeping.emit()
+        layers, write = self._due()
+        if write is not None:
+            self._busy = True
+            self._background.run(write, self._wrote, partial(self._not_written, layers))
+        elif self.journal.project is not None and self.journal.journal is not None:
+            self._background.run(self.journal.journal.touch, _nothing, self._failed)
 
-        def failed(error: Exception) -> None:
-            self._changed.update(layer for layer in due if layer in self._keys)
-            self._failed(error)
+    def flush(self) -> None:
+        """Write all that changed, and wait for it.
 
-        self._background.run(lambda: self._write(arrays, models), self._wrote, failed)
+        Raises
+        ------
+        OSError, BadInput
+            The disk is full, or its folder is gone.
+        """
+        self._background.finish()
+        self._busy = False
+        self.keeping.emit()
+        layers, write = self._due()
+        if write is None:
+            return
+        try:
+            write()
+        except Exception:
+            self._changed.update(layers)
+            raise
+        self.kept.emit()
 
     def keep_soon(self, layer: Labels) -> None:
         """Keep what became of a layer beside its voxels, such as which slices are marked."""
@@ -173,16 +138,68 @@ class Keeper(QObject):
             self._changed.add(layer)
 
     def close(self) -> None:
-        """Keep nothing any more, and nothing of before: whoever worked in the window closed it."""
+        """Keep nothing any more, and nothing of before but a project: whoever worked in the window closed it."""
         self._timer.stop()
+        if self.journal.project is not None:
+            with suppress(Exception):  # the window is going, and nobody is there to be told
+                self.flush()
         self._background.close()
-        if self._journal is not None:
-            self._journal.remove()
+        journal, project = self.journal.journal, self.journal.project
+        self.journal = WindowJournal(folder())
+        if journal is not None and project is None:
+            journal.remove()
+        elif journal is not None:
+            journal.release()
+
+    # --- where it is kept
+
+    def keep_in(self, journal: WindowJournal) -> None:
+        """Keep all of this window in another journal from now on; what it was kept in before goes, unless a project.
+
+        Parameters
+        ----------
+        journal
+            The journal. Layers that it has already are to be shown with :meth:`show`, afterwards.
+        """
+        self._background.finish()
+        before, self.journal = self.journal, journal
+        if before.journal is not None and before.project is not None:
+            before.journal.release()
+        elif before.journal is not None:
+            self._old.append(before.journal.folder)
+        taken = [int(number) for key in journal.abouts if (number := key.removeprefix("layer")).isdecimal()]
+        self._numbers = count(max(taken, default=0) + 1)
+        for layer in list(self._keys):
+            self._keys[layer] = f"layer{next(self._numbers)}"
+            self._changed.add(layer)
+
+    def show(self, layer: Labels, key: str, review: Review | None) -> None:
+        """Add a layer to the window that lies in the journal already."""
+        self._keys[layer] = key
+        if review is not None:
+            self.journal.has_review(key, review)
+        if (viewer := self._viewer()) is not None:
+            viewer.add_layer(layer)
+
+    def shown(self, key: str) -> Labels | None:
+        """Give the layer of this window that is kept under a key."""
+        return next((layer for layer, other in self._keys.items() if other == key), None)
+
+    def put_away(self, layers: Sequence[Labels]) -> None:
+        """Take layers out of the window that stay in the journal, where everything is written by now."""
+        viewer = self._viewer()
+        for layer in layers:
+            self._keys.pop(layer, None)
+            self._changed.discard(layer)
+            if viewer is not None and layer in viewer.layers:
+                viewer.layers.remove(layer)
+
+    # --- what was left behind
 
     def bring_back(self, left: LeftBehind) -> str:
         """Add the layers and models that were left behind, with their scans where those can be found.
 
-        The old journal goes once all of it is kept in this window's.
+        The old journal goes once all of it is kept in this window's. A project is opened where it is.
 
         Returns
         -------
@@ -191,6 +208,10 @@ class Keeper(QObject):
         """
         viewer = self._viewer()
         if viewer is None:
+            return ""
+        if left.is_project:
+            self._settled(left)
+            self.project_wanted.emit(left.folder)
             return ""
         moved = {}
         for model in left.models:
@@ -201,18 +222,25 @@ class Keeper(QObject):
         for stored, review in left.layers():
             if review is not None:
                 review.model = moved.get(review.model, review.model)
-            missing.append(_add(viewer, stored, review))
+            missing.append(add_layer(viewer, stored, review))
         self._old.append(left.folder)
         self._settled(left)
         return "\n".join(dict.fromkeys(filter(None, missing)))
 
     def discard(self, left: LeftBehind) -> None:
-        """Remove what was left behind."""
-        shutil.rmtree(left.folder, ignore_errors=True)
+        """Remove what was left behind; a project stays, and is not offered again."""
+        if left.is_project:
+            abandon(left.folder)
+        else:
+            shutil.rmtree(left.folder, ignore_errors=True)
         self._settled(left)
 
     def _settled(self, left: LeftBehind) -> None:
         self.left.remove(left)
+        self.left_changed.emit()
+
+    def _offer(self, found: list[LeftBehind]) -> None:
+        self.left = found
         self.left_changed.emit()
 
     # --- what changes
@@ -222,147 +250,78 @@ class Keeper(QObject):
 
     def _follow(self, layer: Layer) -> None:
         if isinstance(layer, Labels) and type(layer.data) is np.ndarray and layer.data.ndim > 1:
-            self._keys[layer] = f"layer{next(self._numbers)}"
-            self._changed.add(layer)
+            if layer not in self._keys:
+                self._keys[layer] = f"layer{next(self._numbers)}"
+                self._changed.add(layer)
             for event in _changes(layer):
                 event.connect(self._change)
 
     def _removed(self, event: Any) -> None:
         layer = event.value
-        key = self._keys.pop(layer, None) if isinstance(layer, Labels) else None
-        if key is not None:
+        if not isinstance(layer, Labels):
+            return
+        for changes in _changes(layer):
+            changes.disconnect(self._change)
+        if (key := self._keys.pop(layer, None)) is not None:
+            self._removed_layers[layer] = key
+            QTimer.singleShot(0, self._forget_removed)  # a window that is closed takes its layers out, too
+
+    def _forget_removed(self) -> None:
+        viewer = self._viewer()
+        if viewer is None or not hasattr(viewer.window, "_qt_window"):
+            return
+        removed, self._removed_layers = self._removed_layers, {}
+        for layer, key in removed.items():
             self._changed.discard(layer)
-            for changes in _changes(layer):
-                changes.disconnect(self._change)
-            self._background.run(lambda: self._forget(key), _nothing, self._failed)
+            self._background.run(partial(self.journal.forget, key), _nothing, self._failed)
 
     def _change(self, event: Any) -> None:
         self._changed.add(event.source)
 
-    # --- in the thread
+    # --- what is written
 
-    def _write(self, arrays: "list[Due]", models: list[TrainedModel]) -> None:
-        if self._journal is None:
-            self._journal = Journal.new(folder())
-        for model in models:
-            name = re.sub(r"[^\w .()\[\]-]", "_", model.name)
-            self._models[model.path] = self._journal.keep_file(model.path, f"{name}{SUFFIX}")
-        for key, array, about, review in arrays:
-            if review is not None:
-                by = self._models.get(review.model, review.model)
-                about["review"] = {"model": str(by), "reviewed": sorted(review.reviewed)}
-                if self._written.get(key) != review.nbytes:
-                    planes = array.reshape(-1, *array.shape[-2:])
-                    written = np.stack([review.written(z, plane.shape) for z, plane in enumerate(planes)])
-                    vouched = np.stack([review.vouched(z, plane.shape) for z, plane in enumerate(planes)])
-                    self._journal.keep(f"{key}{WRITTEN}", written, {})
-                    self._journal.keep(f"{key}{VOUCHED}", vouched.view(np.uint8), {})
-                    self._written[key] = review.nbytes
-            self._journal.keep(key, array, about)
-        while self._old:
-            shutil.rmtree(self._old.pop(), ignore_errors=True)
+    def _due(self) -> tuple[list[Labels], Callable[[], None] | None]:
+        """Give the layers that are due, and what writes all that is, to be called in a thread; None when nothing is."""
+        viewer, journal = self._viewer(), self.journal
+        known = {**self._keys, **self._removed_layers}
+        layers = [layer for layer in self._changed if layer in known and layer.editable]
+        self._changed.clear()
+        models = self._session.models
+        if journal.project is None:
+            models = tuple(model for model in models if model.path.parent == self._temporary)
+        models_due, project = journal.models_due(models), journal.project_due
+        if viewer is None or not (layers or models_due or project):
+            return [], None
+        due = []
+        for layer in layers:
+            about, key = about_layer(viewer, layer), known[layer]
+            about["scans"] = about["scans"] or journal.abouts.get(key, {}).get("scans", [])
+            due.append(Due(key, layer.data, about, review_of(layer)))
 
-    def _forget(self, key: str) -> None:
-        if self._journal is not None:
-            for suffix in ("", WRITTEN, VOUCHED):
-                self._journal.forget(f"{key}{suffix}")
+        def write() -> None:
+            journal.write(due, models_due, project)
+            while self._old:
+                shutil.rmtree(self._old.pop(), ignore_errors=True)
+
+        return layers, write
 
     def _wrote(self, nothing: object) -> None:
         self._busy = False
+        self.kept.emit()
+
+    def _not_written(self, layers: list[Labels], error: Exception) -> None:
+        self._changed.update(layers)
+        self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         self._busy = False
         self.problem.emit(f"What you paint cannot be kept for a crash ({error}): save often.")
-
-    def _offer(self, found: list[LeftBehind]) -> None:
-        self.left = found
-        self.left_changed.emit()
-
-
-def _find() -> list[LeftBehind]:
-    found = []
-    for path in left_behind(folder()):
-        models = []
-        for file in sorted(path.glob(f"*{SUFFIX}")):
-            with suppress(UnetError):
-                models.append(TrainedModel.from_file(file))
-        left = LeftBehind(path, read_journal(path), tuple(models))
-        if any(left.layers()):
-            found.append(left)
-    return found
 
 
 def _changes(layer: Labels) -> "tuple[Any, ...]":
     """Give the events of a layer after which it is kept anew."""
     events = layer.events
     return (events.paint, events.data, events.set_data, events.name, events.colormap)
-
-
-def _about(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:
-    """Say of a layer, as JSON values, what it takes to make it anew."""
-    place = place_of(layer)
-    geometry: Geometry | None = place["metadata"][METADATA].get("geometry")
-    return {
-        "name": layer.name,
-        "opacity": float(layer.opacity),
-        "visible": bool(layer.visible),
-        **{key: np.asarray(place[key]).tolist() for key in PLACE},
-        "units": [str(unit) for unit in place["units"]],
-        "axis_labels": list(place["axis_labels"]),
-        "classes": [info.model_dump(mode="json") for info in classes_of(layer)],
-        "geometry": None if geometry is None else [geometry.affine.tolist(), dict(geometry.source)],
-        "scans": [_origin(image) for image in images_beneath(viewer, layer)],
-    }
-
-
-def _origin(image: Image) -> list[str]:
-    """Say where a scan came from: its file, or the plugin and the name of a sample; nothing when neither is known."""
-    if image.source.path:
-        return [str(image.source.path)]
-    return list(image.source.sample or ())
-
-
-def _add(viewer: ViewerModel, stored: Stored, review: Review | None) -> str:
-    """Add a layer as it was, on its scan where that is found; say what was not."""
-    about = stored.about
-    missing = _open_scans(viewer, about["scans"])
-    beneath = [layer for layer in viewer.layers if isinstance(layer, Image) and _origin(layer) in about["scans"]]
-    mine: dict[str, Any] = {}
-    for image in beneath:
-        mine |= {key: value for key, value in image.metadata.get(METADATA, {}).items() if key == DICOM}
-    if about["geometry"] is not None:
-        affine, source = about["geometry"]
-        mine["geometry"] = Geometry(np.array(affine), source)
-    if review is not None:
-        mine[REVIEW] = review
-    viewer.add_labels(
-        stored.array,
-        **{key: about[key] for key in ("name", "opacity", "visible", "units", "axis_labels")},
-        **{key: np.array(about[key]) for key in PLACE},
-        **class_look([ClassInfo(**info) for info in about["classes"]]),
-        metadata={METADATA: mine},
-    )
-    return missing
-
-
-def _open_scans(viewer: ViewerModel, origins: list[list[str]]) -> str:
-    """Open the scans of a mask that are not open; say which are not there any more."""
-    missing = []
-    for origin in origins:
-        if not origin or any(isinstance(layer, Image) and _origin(layer) == origin for layer in viewer.layers):
-            continue
-        before = set(viewer.layers)
-        try:
-            if len(origin) == 1:
-                viewer.open(origin[0], plugin=PLUGIN)
-            else:
-                viewer.open_sample(*origin)
-        except Exception as error:  # noqa: BLE001  whatever is wrong with a file, the work on it is brought back
-            missing.append(f"{origin[-1]} could not be opened ({error}): open the scan yourself.")
-        for layer in set(viewer.layers) - before:
-            if isinstance(layer, Labels):
-                viewer.layers.remove(layer)  # the paint of a sample: what became of it is brought back
-    return "\n".join(missing)
 
 
 def _nothing(outcome: object) -> None:

@@ -1,0 +1,94 @@
+"""What is kept of a labels layer beside its voxels, and the layer made of it anew."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+
+from napari_unet.annotation import ClassInfo
+from napari_unet.gui.layers.edits import applied, note_applied
+from napari_unet.gui.layers.scans import (
+    DICOM,
+    METADATA,
+    REVIEW,
+    SCAN_LAYERS,
+    class_look,
+    classes_of,
+    images_beneath,
+    place_of,
+)
+from napari_unet.journal import Stored
+from napari_unet.review import Review
+from napari_unet.scan import Geometry
+
+WRITTEN, VOUCHED = "-written", "-vouched"
+"""End the keys of what the model wrote of a mask, and of which voxels somebody stood for before."""
+PLACE = ("scale", "translate", "rotate", "shear", "affine")
+
+
+def origin_of(image: Image) -> list[str]:
+    """Say where a scan came from: its file, or the plugin and the name of a sample; nothing when neither is known."""
+    if image.source.path:
+        return [str(image.source.path)]
+    return list(image.source.sample or ())
+
+
+def about_layer(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:
+    """Say of a layer, as JSON values, what it takes to make it anew."""
+    place = place_of(layer)
+    mine = place["metadata"][METADATA]
+    geometry: Geometry | None = mine.get("geometry")
+    return {
+        "name": layer.name,
+        "opacity": float(layer.opacity),
+        "visible": bool(layer.visible),
+        **{key: np.asarray(place[key]).tolist() for key in PLACE},
+        "units": [str(unit) for unit in place["units"]],
+        "axis_labels": list(place["axis_labels"]),
+        "classes": [info.model_dump(mode="json") for info in classes_of(layer)],
+        "geometry": None if geometry is None else [geometry.affine.tolist(), dict(geometry.source)],
+        "scans": [origin_of(image) for image in images_beneath(viewer, layer)],
+        "scan_layers": list(mine.get(SCAN_LAYERS, ())),
+        "applied": applied(layer),
+    }
+
+
+def kept_layer(stored: Stored, review: Review | None, images: Sequence[Image]) -> Labels:
+    """Make a layer as it was, on the layers of its scan, as far as those are there."""
+    about = stored.about
+    mine: dict[str, Any] = {}
+    for image in images:
+        mine |= {key: value for key, value in image.metadata.get(METADATA, {}).items() if key == DICOM}
+    if about["geometry"] is not None:
+        affine, source = about["geometry"]
+        mine["geometry"] = Geometry(np.array(affine), source)
+    if about.get("scan_layers"):
+        mine[SCAN_LAYERS] = tuple(about["scan_layers"])
+    if review is not None:
+        mine[REVIEW] = review
+    layer = Labels(
+        stored.array,
+        **{key: about[key] for key in ("name", "opacity", "visible", "units", "axis_labels")},
+        **{key: np.array(about[key]) for key in PLACE},
+        **class_look([ClassInfo(**info) for info in about["classes"]]),
+        metadata={METADATA: mine},
+    )
+    note_applied(layer, about.get("applied", ()))
+    return layer
+
+
+def review_in(arrays: Mapping[str, Stored], key: str, folder: Path) -> Review | None:
+    """Give the review of a layer as the journal in ``folder`` has it; None when it has none."""
+    written, said = arrays.get(f"{key}{WRITTEN}"), arrays[key].about.get("review")
+    if written is None or said is None:
+        return None
+    review = Review(folder / said["model"], said["reviewed"])
+    for z, plane in enumerate(written.array):
+        review.note(z, plane)
+    vouched = arrays.get(f"{key}{VOUCHED}")
+    for z, plane in enumerate(() if vouched is None else vouched.array):
+        review.vouch(z, plane > 0)
+    return review

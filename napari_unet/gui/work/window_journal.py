@@ -1,0 +1,137 @@
+"""What of a window one journal holds: its layers, its models, and the project that it belongs to."""
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.durable import written_whole
+from napari_unet.gui.layers.kept import VOUCHED, WRITTEN
+from napari_unet.journal import Journal
+from napari_unet.model_file import SUFFIX, ModelDescription
+from napari_unet.project import Project, write_project
+from napari_unet.review import Review
+from napari_unet.session import TrainedModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Due:
+    """A layer that is to be written: its key, its voxels, what to say of it, its review."""
+
+    key: str
+    voxels: "NDArray[Any]"
+    about: dict[str, Any]
+    review: Review | None
+
+
+class WindowJournal:
+    """A journal, and what it was given so far. What it is asked to write is written by one thread at a time.
+
+    Parameters
+    ----------
+    root
+        The folder in which a journal is made when there is something to write.
+    journal
+        One that is there already, such as that of a project.
+    project
+        What is written beside the journal.
+    abouts
+        What that journal says of the layers it has, by key.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        journal: Journal | None = None,
+        project: Project | None = None,
+        abouts: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self._root = root
+        self.journal = journal
+        self.project = project
+        self.abouts = dict(abouts or {})
+        self._project_written: Project | None = None
+        self._models: dict[Path, tuple[ModelDescription, Path]] = {}
+        self._reviews: dict[str, int] = {}
+
+    @property
+    def project_due(self) -> Project | None:
+        """The project, when it is not yet written as it is."""
+        return None if self.project == self._project_written else self.project
+
+    def models_due(self, models: Sequence[TrainedModel]) -> list[TrainedModel]:
+        """Give those of some models that are not kept yet as they are."""
+        return [model for model in models if self._models.get(model.path, (None,))[0] != model.description]
+
+    def model_file(self, model: Path) -> str:
+        """Give the name under which a model is kept; "" when it is not."""
+        kept = self._models.get(model)
+        return "" if kept is None else kept[1].name
+
+    def has_model(self, model: TrainedModel) -> None:
+        """Note that a model lies in the journal already."""
+        self._models[model.path] = (model.description, model.path)
+
+    def has_review(self, key: str, review: Review) -> None:
+        """Note that the review of a layer lies in the journal already."""
+        self._reviews[key] = review.nbytes
+
+    def write(self, layers: Sequence[Due], models: Sequence[TrainedModel], project: Project | None) -> None:
+        """Write what is due.
+
+        Raises
+        ------
+        OSError, BadInput
+            The disk is full, or its folder is gone.
+        """
+        journal = self.journal = self.journal or Journal.new(self._root)
+        for model in models:
+            self._keep_model(journal, model)
+        for due in layers:
+            if due.review is not None:
+                self._keep_review(journal, due, due.review)
+            journal.keep(due.key, due.voxels, due.about)
+            self.abouts[due.key] = {**due.about, "shape": list(due.voxels.shape)}
+        if project is not None:
+            write_project(journal.folder, project)
+            self._project_written = project
+
+    def forget(self, key: str) -> None:
+        """Forget a layer."""
+        self.abouts.pop(key, None)
+        if self.journal is not None:
+            for suffix in ("", WRITTEN, VOUCHED):
+                self.journal.forget(f"{key}{suffix}")
+
+    def _keep_model(self, journal: Journal, model: TrainedModel) -> None:
+        before = self._models.get(model.path)
+        if before is None:
+            name = re.sub(r"[^\w .()\[\]-]", "_", model.name)
+            kept = journal.keep_file(model.path, f"{name}{SUFFIX}")
+        elif (kept := before[1]) != model.path:
+            with written_whole(kept) as temporary:
+                shutil.copyfile(model.path, temporary)
+        self._models[model.path] = (model.description, kept)
+
+    def _keep_review(self, journal: Journal, due: Due, review: Review) -> None:
+        planes = [due.voxels[place] for place in np.ndindex(due.voxels.shape[:-2])]
+        said = due.about["review"] = {
+            "model": self.model_file(review.model) or str(review.model),
+            "reviewed": sorted(review.reviewed),
+            "corrected": any(review.corrected(z, plane).any() for z, plane in enumerate(planes)),
+        }
+        if self._reviews.get(due.key) == review.nbytes:
+            return
+        about = {"shape": (len(planes), *due.voxels.shape[-2:]), "dtype": np.dtype(np.uint8).str, "of": said["model"]}
+        written = (review.written(z, plane.shape) for z, plane in enumerate(planes))
+        vouched = (review.vouched(z, plane.shape).view(np.uint8) for z, plane in enumerate(planes))
+        journal.keep_slices(f"{due.key}{WRITTEN}", written, about)
+        journal.keep_slices(f"{due.key}{VOUCHED}", vouched, about)
+        self._reviews[due.key] = review.nbytes
