@@ -28,6 +28,8 @@ class Given:
         Where to keep the state now and then, and when it is stopped.
     resume
         Whether to go on with the state that lies there.
+    corrections
+        (Z, Y, X) bool on the grid of each of the first scans: what a person put right, which counts more.
     """
 
     scans: Sequence[Scan]
@@ -39,3 +41,4 @@ class Given:
     look_at: int | None = None
     unfinished: Path | None = None
     resume: bool = False
+    corrections: Sequence[NDArray[np.bool_]] = ()

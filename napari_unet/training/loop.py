@@ -5,7 +5,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -15,10 +14,9 @@ from napari_unet import __version__
 from napari_unet.annotation import ClassInfo
 from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput, OutOfMemory
-from napari_unet.events import Command, EpochDone, Event, Job, LookAt, Note, Preview, Progress, Started, Stop
+from napari_unet.events import Command, EpochDone, Event, Job, Note, Progress, Started
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription
 from napari_unet.networks import Compute, choose, decided
-from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 from napari_unet.training.course import CHANCE, Course, Standing
 from napari_unet.training.evidence import Evidence
@@ -28,27 +26,10 @@ from napari_unet.training.material import Material, gather, normaliser_for
 from napari_unet.training.start import Start, added_to, continued, grown
 from napari_unet.training.teacher import taught
 from napari_unet.training.unfinished import Unfinished
+from napari_unet.training.watching import Previews, Wishes
 
 ROUND_STEPS = 25
 """Steps of a round at least; measuring is then a small part of it."""
-PREVIEW_SHARE = 0.08
-"""Previews take no more than this share of the time."""
-
-
-@dataclass
-class Wishes:
-    """What the job was told and has not done yet."""
-
-    stop: bool = False
-    look_at: int | None = None
-    preview_now: bool = False
-
-    def hear(self, command: Command | None) -> None:
-        """Take in a command."""
-        if isinstance(command, Stop):
-            self.stop = True
-        elif isinstance(command, LookAt):
-            self.look_at, self.preview_now = command.z, True
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,17 +139,20 @@ def train_to_file(given: Given, path: Path) -> Job[Trained]:
     return trained
 
 
-def _train(given: Given, compute: Compute, wishes: "Wishes") -> Job[Trained]:
+def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
     """Hold everything that takes memory, so that all of it is gone when this ends."""
     standing = Standing(Course(given.config))
-    material = gather(given.scans, given.paints, given.config, given.classes, compute.device, given.start)
+    material = gather(
+        given.scans, given.paints, given.config, given.classes, compute.device, given.start, given.corrections
+    )
     config = _decided(given, material)
     unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
     if given.start is None:
         material = taught(given.scans, material, config)
     for text in material.notes:
         yield from _report(Note(text), wishes)
-    weights = None if given.start is None else grown(given.start.model, material.labels)
+    start = None if given.start is None else given.start.model
+    weights = None if start is None else grown(start.weights, start.description.labels, material.labels)
     learner = Learner(material, config, compute, weights)
     before = None if given.start is None else learner.score(0)
     if unfinished is not None and given.resume:
@@ -177,12 +161,12 @@ def _train(given: Given, compute: Compute, wishes: "Wishes") -> Job[Trained]:
             yield from _report(done, wishes)
     previews = None
     if given.preview is not None:
-        previews = _Previews(learner, given.scans[0], material.normalisation, given.preview)
+        previews = Previews(learner, given.scans[0], material.normalisation, given.preview)
     best, finished = yield from _learn(learner, standing, wishes, previews, unfinished)
     if before is not None and before.dice is not None:
         best, text = _better_of(before, best)
         yield from _report(Note(text), wishes)
-    model = Model(_description(given, config, material, best, standing.course), best.weights)
+    model = Model(described(given, config, material, best, standing.course), best.weights)
     return Trained(model, finished, tuple(standing.rounds), learner.evidence(best, material.classes))
 
 
@@ -215,7 +199,7 @@ def _learn(
     learner: Learner,
     standing: Standing,
     wishes: Wishes,
-    previews: "_Previews | None",
+    previews: Previews | None,
     unfinished: Unfinished | None,
 ) -> Generator[Event, Command | None, tuple[Score, bool]]:
     """Take steps, measure after every round, and keep the best; tell whether it came to its end."""
@@ -270,43 +254,8 @@ def _round(learner: Learner, standing: Standing) -> EpochDone:
     return done
 
 
-class _Previews:
-    """Fills slices of the preview while the model learns, in a small share of the time."""
-
-    def __init__(
-        self,
-        learner: Learner,
-        scan: Scan,
-        normalisation: tuple[Normalisation, ...],
-        preview: NDArray[np.uint8],
-    ) -> None:
-        self.learner = learner
-        self.scan = scan
-        self.normalisation = normalisation
-        self.preview = preview
-        self.spent = 0.0
-        self.last = 0.0
-
-    def due(self, course: Course, wishes: Wishes) -> bool:
-        """Whether to look now: at once at a slice just asked for, else once a second where that is affordable."""
-        affordable = self.spent <= PREVIEW_SHARE * course.seconds and course.seconds - self.last >= 1.0
-        due = wishes.preview_now or (wishes.look_at is not None and affordable)
-        self.last = course.seconds if due else self.last
-        return due
-
-    def paint(self, wishes: Wishes) -> Preview:
-        """Fill the slice that is looked at."""
-        z = min(max(wishes.look_at or 0, 0), len(self.preview) - 1)
-        begun = perf_counter()
-        self.preview[z] = self.learner.look(self.scan, self.normalisation, z)
-        self.spent += perf_counter() - begun
-        wishes.preview_now = False
-        return Preview(z)
-
-
-def _description(
-    given: Given, config: TrainConfig, material: Material, best: Score, course: Course
-) -> ModelDescription:
+def described(given: Given, config: TrainConfig, material: Material, best: Score, course: Course) -> ModelDescription:
+    """Describe a model: what it was given, how it learned from that, and how good it is."""
     first = given.scans[0]
     learned = LearnedFrom(
         scans=len(given.scans),

@@ -98,6 +98,7 @@ def gather(
     classes: Sequence[ClassInfo],
     device: torch.device,
     start: Start | None = None,
+    corrections: Sequence[NDArray[np.bool_]] = (),
 ) -> Material:
     """Check scans and paint, and bring them to the device.
 
@@ -113,6 +114,8 @@ def gather(
         Where the voxels go.
     start
         What is gone on from: its classes are kept, and what it brings along is shown again.
+    corrections
+        (Z, Y, X) bool on the grid of each of the first scans: what a person put right, which counts more.
 
     Raises
     ------
@@ -152,7 +155,9 @@ def gather(
     learned: list[Source] = []
     held_out: list[Source] = []
     for number, parts in enumerate(parts_of):
-        sources = _sources(scans[number], normalisations[number], parts, network, device, again=number >= new)
+        corrected = corrections[number] if number < len(corrections) else None
+        by = normalisations[number]
+        sources = _sources(scans[number], by, parts, network, device, again=number >= new, corrected=corrected)
         for part, source in sources:
             (learned, held_out)[part].append(source)
     if not held_out and config.validation:
@@ -161,7 +166,7 @@ def gather(
             "Paint one more slice to get a Dice."
         )
     return Material(
-        classes=tuple(BACKGROUND_CLASS if label == 0 else classes_for([label], classes)[0] for label in labels),
+        classes=classes_of_channels(labels, classes),
         normalisation=normalisations[0],
         learned=tuple(learned),
         held_out=tuple(held_out),
@@ -170,6 +175,11 @@ def gather(
         on_every_slice=frozenset(label for label, of_label in zip(labels, painted.T, strict=True) if of_label.all()),
         notes=tuple(filter(None, notes)),
     )
+
+
+def classes_of_channels(labels: Sequence[int], known: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
+    """Give a class for the label of each output channel, with names and colours as far as they are known."""
+    return tuple(BACKGROUND_CLASS if label == 0 else classes_for([label], known)[0] for label in labels)
 
 
 def _parts(
@@ -190,6 +200,7 @@ def _sources(
     device: torch.device,
     *,
     again: bool,
+    corrected: NDArray[np.bool_] | None,
 ) -> Iterator[tuple[int, Source]]:
     """Give the number of a part, 0 or 1, and what of a scan belongs to it: slices, or volumes for a 3-D network."""
     for z in _looked_at(scan, parts, network.dimensions):
@@ -197,6 +208,9 @@ def _sources(
         for number, part in enumerate(parts):
             if (part[z] != IGNORE).any():
                 yield number, Source(image, torch.from_numpy(part[z]).to(device), scan.spacing, again)
+        put_right = None if corrected is None else np.where(corrected[z], parts[0][z], np.uint8(IGNORE))
+        if put_right is not None and (put_right != IGNORE).any():
+            yield 0, Source(image, torch.from_numpy(put_right).to(device), scan.spacing, stressed=True)
 
 
 def _looked_at(scan: Scan, parts: Sequence[NDArray[np.uint8]], dimensions: int) -> list[slice]:

@@ -50,6 +50,8 @@ class Source:
         Whether it was learned from before and is shown again.
     taught
         How many channels at the end of the image are no intensities: how likely a teacher finds each class.
+    stressed
+        Whether it is what a person has just put right, which counts more than what is known anyway.
     """
 
     image: Tensor
@@ -57,6 +59,7 @@ class Source:
     spacing: tuple[float, float, float]
     again: bool = False
     taught: int = 0
+    stressed: bool = False
 
     @property
     def guessed(self) -> bool:
@@ -144,7 +147,8 @@ class Sampler:
     Parameters
     ----------
     sources
-        All have the same channels. Those that are shown again are drawn as often as the others together.
+        All have the same channels. Those that are shown again are drawn as often as the others together, and so are
+        those that are stressed, in batches of their own: beside whole slices, a few voxels would not count.
     classes
         Output channels of the network.
     random
@@ -154,18 +158,20 @@ class Sampler:
     def __init__(self, sources: Sequence[Source], classes: int, random: np.random.Generator) -> None:
         self.sources = tuple(sources)
         self.random = random
-        groups: dict[tuple[bool, bool], list[tuple[int, Source]]] = {}
+        groups: dict[tuple[bool, bool, bool], list[tuple[int, Source]]] = {}
         for number, source in enumerate(self.sources):
-            groups.setdefault((source.again, source.guessed), []).append((number, source))
+            groups.setdefault((source.stressed, source.again, source.guessed), []).append((number, source))
         self.pools = [_Pool(group, classes) for _, group in sorted(groups.items())]
+        self._stressed = sum(stressed for stressed, _, _ in groups)
 
     def draw(self, n: int, size: PatchSize) -> list[Place]:
         """Draw ``n`` places; a slice or volume that is seen whole comes once while there are others."""
         places: list[Place] = []
         seen_whole: set[int] = set()
+        pools = self._pools_of_a_batch()
         for _ in range(n):
             for _ in range(REDRAWN):
-                place = self._draw(size)
+                place = self._draw(pools, size)
                 if place[0] not in seen_whole:
                     break
             places.append(place)
@@ -173,9 +179,16 @@ class Sampler:
                 seen_whole.add(place[0])
         return places
 
-    def _draw(self, size: PatchSize) -> Place:
+    def _pools_of_a_batch(self) -> "list[_Pool]":
+        """Decide whether a batch is of what is stressed or of all else."""
+        if not 0 < self._stressed < len(self.pools):
+            return self.pools
+        rest = len(self.pools) - self._stressed
+        return self.pools[rest:] if self.random.integers(len(self.pools)) >= rest else self.pools[:rest]
+
+    def _draw(self, pools: "list[_Pool]", size: PatchSize) -> Place:
         """Draw a known voxel, and some way to go from there."""
-        pool = self.pools[self.random.integers(len(self.pools))] if len(self.pools) > 1 else self.pools[0]
+        pool = pools[self.random.integers(len(pools))] if len(pools) > 1 else pools[0]
         number, z, y, x = pool.draw(self.random)
         z_step, y_step, x_step = self.random.uniform(-1, 1, 3) * (size.depth // 2, size.height // 4, size.width // 4)
         return number, round(z + z_step), round(y + y_step), round(x + x_step)

@@ -5,7 +5,7 @@ doi:10.1080/09540099550039318). Without it, the weights are held near where they
 Davoine 2018, doi:10.48550/arXiv.1802.01483).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -75,7 +75,9 @@ def continued(config: TrainConfig, start: Start, labels: Sequence[int]) -> Train
     return config.model_copy(update={"network": before.network, "learning_rate": rate, "hold": hold})
 
 
-def grown(model: Model, labels: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+def grown(
+    weights: Mapping[str, NDArray[np.float32]], known: Sequence[int], labels: Sequence[int]
+) -> dict[str, NDArray[np.float32]]:
     """Give the weights of a model with a row of its heads for each of ``labels``.
 
     A class it knows keeps its row. A new one gets a share of the background, from which it is to be told: Cermelli
@@ -83,15 +85,16 @@ def grown(model: Model, labels: Sequence[int]) -> dict[str, NDArray[np.float32]]
 
     Parameters
     ----------
-    model
-        The model.
+    weights
+        Of the model.
+    known
+        The label of each of its output channels.
     labels
         Of each output channel to be; those of the model are among them.
     """
-    known = model.description.labels
     return {
         name: _with_rows(value, known, labels, bias=name.endswith("bias")) if name.startswith(HEAD) else value
-        for name, value in model.weights.items()
+        for name, value in weights.items()
     }
 
 

@@ -108,7 +108,7 @@ def test_a_class_is_added(model, again):
 
 
 def test_a_new_row_takes_its_share_of_the_background_and_the_old_ones_stay(model):
-    weights = grown(model, (0, 1, 2, 9))
+    weights = grown(model.weights, (0, 1, 2), (0, 1, 2, 9))
     for name, value in weights.items():
         if name.startswith(HEAD):
             assert np.array_equal(value[1:3], model.weights[name][1:3])
@@ -129,7 +129,7 @@ def test_a_new_row_takes_its_share_of_the_background_and_the_old_ones_stay(model
 def test_rows_keep_their_labels_when_a_smaller_one_is_added():
     scan, mask = discs(0)
     model = train(scan, painted(np.where(mask == 2, np.uint8(7), mask), [0]), config(steps=2))
-    weights = grown(model, (0, 1, 4, 7))
+    weights = grown(model.weights, (0, 1, 7), (0, 1, 4, 7))
     assert np.array_equal(weights["head.weight"][[0, 1, 3], 1:], model.weights["head.weight"][:, 1:])
 
 
