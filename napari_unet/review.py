@@ -130,12 +130,14 @@ class Review:
         self.reviewed |= before.reviewed
 
     def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
-        """Note voxels of slice ``z``, (Y, X), that a person stands for since an earlier review."""
+        """Note which voxels of slice ``z``, (Y, X), a person stands for as they are, changed or not."""
         if where.any():
             self._vouched[z] = zlib.compress(np.packbits(where).tobytes(), FAST)
+        else:
+            self._vouched.pop(z, None)
 
     def vouched(self, z: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Give the voxels of slice ``z`` that a person stands for since an earlier review, (Y, X) bool."""
+        """Give the voxels of slice ``z`` that a person stands for as they are, changed or not, (Y, X) bool."""
         packed = self._vouched.get(z)
         if packed is None:
             return np.zeros(shape, np.bool_)
