@@ -68,10 +68,10 @@ def test_shown_then_painted_then_taken_back(window, fillable):
     assert PREVIEW_NAME not in window.viewer.layers
     assert panel._offer.isHidden()
     assert "Painted 3 slices" in panel.panel.ending.text()
-    assert panel.undo_button.text() == "Undo filling between slices"
+    assert panel.undo.undo_button.text() == "Undo: filling between slices (Ctrl+Z)"
     window.until(lambda: not panel.panel.button.isEnabled())
     assert "Nothing lies between" in panel.panel.reason.text()
-    panel.undo_button.click()
+    panel.undo.undo_button.click()
     np.testing.assert_array_equal(paint.data, before)
     window.until(panel.panel.button.isEnabled)
 

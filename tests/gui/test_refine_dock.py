@@ -164,12 +164,12 @@ def test_in_place_is_one_undo_among_strokes(window, refinable):
     states.append(mask.data.copy())
     assert [layer.name for layer in window.viewer.layers] == ["scan", "mask"]
     assert window.viewer.layers.selection.active is mask
-    assert refinable.undo_button.text() == "Undo fill holes and 1 more step"
+    assert refinable.undo.undo_button.text() == "Undo: fill holes and 1 more step (Ctrl+Z)"
     expected = refine(states[1], refinable.steps.config, spacing=PLACE["scale"]).labels
     np.testing.assert_array_equal(mask.data, expected)
     mask.paint((1, 16, 16), 3)
     states.append(mask.data.copy())
-    assert refinable.undo_button.isHidden()
+    assert refinable.undo.undo_button.text() == "Undo: painting on slice 2 (Ctrl+Z)"
     for state in (2, 1, 0):
         mask.undo()
         np.testing.assert_array_equal(mask.data, states[state])
@@ -177,11 +177,11 @@ def test_in_place_is_one_undo_among_strokes(window, refinable):
         mask.redo()
         np.testing.assert_array_equal(mask.data, states[state])
     mask.undo()
-    refinable.undo_button.click()
+    refinable.undo.undo_button.click()
     np.testing.assert_array_equal(mask.data, states[1])
-    assert refinable.undo_button.text() == "Redo fill holes and 1 more step"
+    assert refinable.undo.redo_button.text() == "Redo: fill holes and 1 more step (Ctrl+Shift+Z)"
     assert applied(mask) == []
-    refinable.undo_button.click()
+    refinable.undo.redo_button.click()
     np.testing.assert_array_equal(mask.data, states[2])
 
 

@@ -16,7 +16,7 @@ from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.pipeline_menu import PipelineMenu
 from napari_unet.gui.widgets.step_list import StepList
 from napari_unet.gui.widgets.suggest_panel import SuggestPanel
-from napari_unet.gui.widgets.undo_button import UndoButton
+from napari_unet.gui.widgets.undo_buttons import UndoButtons
 from napari_unet.gui.work.activity import Ending, How
 from napari_unet.gui.work.refine_material import Chosen
 from napari_unet.session import MaskInfo, Ready, State, Verb
@@ -66,7 +66,7 @@ class RefineDock(Dock):
         self.where.addItem(NEW_LAYER, False)
         self.where.addItem(IN_PLACE, True)
         self.panel = JobPanel(self.workspace.refinement, "Apply")
-        self.undo_button = UndoButton()
+        self.undo = UndoButtons(self.workspace.history, self.workspace.undoing)
 
     def _lay_out(self) -> None:
         choices = QGridLayout()  # unlike a form, it closes the gap where a row is hidden
@@ -88,7 +88,7 @@ class RefineDock(Dock):
         result.addRow("Result", self.where)
         self.column.addLayout(result)
         self.column.addWidget(self.panel)
-        self.column.addWidget(self.undo_button)
+        self.column.addWidget(self.undo)
         self.column.addStretch()
         self.effect.hide()
 
@@ -113,7 +113,7 @@ class RefineDock(Dock):
         """Let go of everything that outlives the dock."""
         self._wait.stop()
         self._follow([])
-        self.undo_button.follow(None)
+        self.undo.disconnect_history()
         self.panel.disconnect_activity()
         self.suggest.disconnect_workspace()
         self.session.changed.disconnect(self._show_state)
@@ -175,7 +175,6 @@ class RefineDock(Dock):
             self.where.setCurrentIndex(0)
         self.where.setEnabled(editable)
         self.where.setToolTip("" if editable or layer is None else NOT_IN_PLACE)
-        self.undo_button.follow(layer)
         self.suggest.let_go()
         self.session.update(mask=info)
         self._take_scan()

@@ -12,7 +12,8 @@ from napari_unet.gui.layers.scans import review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
 from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.slice_strip import SliceStrip, legend
-from napari_unet.gui.work.activity import Ending, How, look_at_slice, slice_in_view
+from napari_unet.gui.widgets.undo_buttons import UndoButtons
+from napari_unet.gui.work.activity import Ending, How, is_along_slices, look_at_slice, slice_in_view
 from napari_unet.gui.work.recount import Recount
 from napari_unet.gui.work.refining import amount
 from napari_unet.review import Review, ReviewSummary
@@ -58,6 +59,7 @@ class ReviewDock(Dock):
         self.panel = JobPanel(self.workspace.learning_again, "Learn from corrections", can_stop=True)
         self.back_button = QPushButton("Go back to the mask from before")
         self.back_button.setToolTip("Shows it again and chooses its model; the new mask is hidden, not deleted")
+        self.undo = UndoButtons(self.workspace.history, self.workspace.undoing)
         self.recount = Recount(self.workspace.background, self)
 
     def _lay_out(self) -> None:
@@ -75,6 +77,7 @@ class ReviewDock(Dock):
         self.column.addLayout(how_long)
         self.column.addWidget(self.panel)
         self.column.addWidget(self.back_button)
+        self.column.addWidget(self.undo)
         self.column.addStretch()
         self.back_button.hide()
 
@@ -91,8 +94,10 @@ class ReviewDock(Dock):
         self.recount.failed.connect(self._take_problem)
         learning.began.connect(self.back_button.hide)
         learning.ended.connect(self._learned)
+        self.workspace.marking.changed.connect(self._marked)
         self.session.changed.connect(self._show_state)
-        viewer.dims.events.current_step.connect(self._show_slice)
+        for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
+            event.connect(self._show_slice)
         viewer.bind_key(REVIEWED_KEY, lambda _: self.mark_slice(), overwrite=True)
         viewer.bind_key(ALL_REVIEWED_KEY, lambda _: self.mark_all(), overwrite=True)
         viewer.bind_key(NEXT_KEY, lambda _: self.go_to_next(), overwrite=True)
@@ -102,10 +107,13 @@ class ReviewDock(Dock):
         viewer, learning = self.workspace.viewer, self.workspace.learning_again
         for key in (REVIEWED_KEY, ALL_REVIEWED_KEY, NEXT_KEY):
             viewer.bind_key(key, None)
-        viewer.dims.events.current_step.disconnect(self._show_slice)
+        for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
+            event.disconnect(self._show_slice)
         self.session.changed.disconnect(self._show_state)
         learning.began.disconnect(self.back_button.hide)
         learning.ended.disconnect(self._learned)
+        self.workspace.marking.changed.disconnect(self._marked)
+        self.undo.disconnect_history()
         self.panel.disconnect_activity()
         self.recount.follow((), None)
         self.mask_box.disconnect_viewer()
@@ -125,22 +133,19 @@ class ReviewDock(Dock):
 
     def mark_slice(self) -> None:
         """Mark the slice in view as right everywhere, or take the mark back."""
-        mask, review = self.mask_box.layer, self._review()
-        if mask is not None and review is not None:
-            review.reviewed ^= {slice_in_view(self.workspace.viewer, mask)}
-            self._marked(mask)
+        mask = self.mask_box.layer
+        if mask is not None and is_along_slices(self.workspace.viewer, mask):
+            self.workspace.marking.mark(mask, {slice_in_view(self.workspace.viewer, mask)})
 
     def mark_all(self) -> None:
         """Mark all slices as right everywhere; when all are, take the marks back."""
-        mask, review = self.mask_box.layer, self._review()
-        if mask is not None and review is not None:
-            everything = set(range(scan_of(mask).grid[0]))
-            review.reviewed = set() if review.reviewed == everything else everything
-            self._marked(mask)
+        mask = self.mask_box.layer
+        if mask is not None:
+            self.workspace.marking.mark(mask, range(scan_of(mask).grid[0]))
 
     def _marked(self, mask: Labels) -> None:
-        self.workspace.keeper.keep_soon(mask)
-        self.recount.count()
+        if mask is self.mask_box.layer:
+            self.recount.count()
 
     def go_to_next(self) -> None:
         """Show the slice that is furthest from any that was looked at."""
@@ -213,8 +218,13 @@ class ReviewDock(Dock):
         mask, summary = self.mask_box.layer, self._summary
         if mask is None or summary is None:
             return
+        along = is_along_slices(self.workspace.viewer, mask)
+        self.right_button.setEnabled(along)
         z = slice_in_view(self.workspace.viewer, mask)
         if z >= len(summary.states):
+            return
+        if not along:
+            self.here.setText("The view is in 3-D or cuts across the slices: turn it back to correct or mark a slice.")
             return
         self.strip.show_current(z)
         self.right_button.setChecked(z in summary.reviewed)

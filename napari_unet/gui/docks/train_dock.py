@@ -243,7 +243,7 @@ class TrainDock(Dock):
     def _follow_paint(self, layer: Labels | None, scan: Scan | None) -> None:
         before, self._followed = self._followed, layer
         if before is not layer:
-            self.fill.follow(layer)
+            self.fill.forget_offer()
         if before is not None:
             before.events.selected_label.disconnect(self._show_selected)
             before.events.mode.disconnect(self._show_selected)

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from napari_unet.gui.layers.scans import METADATA
 
-UNDO_BYTES = 128 * 2**20
-"""What the undo of a layer may hold of such changes; beyond, the oldest entries go."""
 APPLIED = "applied"
 """Key, in this program's part of a layer's metadata, of what was done to it and is not undone."""
 
@@ -162,7 +160,6 @@ def make_edit(layer: Labels, parts: Sequence[SlicePart]) -> int:
         with layer.block_history():
             for part in made:
                 layer._save_history(part)
-        _forget_oldest(layer)
         layer.events.set_data.connect(_note_applied)
         layer.refresh(thumbnail=False, extent=False)
     return skipped
@@ -179,14 +176,42 @@ def size_of(parts: Sequence[SlicePart]) -> int:
     return sum(part.nbytes for part in parts)
 
 
-def next_undo(layer: Labels) -> str:
-    """Name the edit that undo would take back; "" when it is a brush stroke or nothing."""
-    return _name_of_last(layer._undo_history)
+def entries(layer: Labels) -> list[Sequence[Any]]:
+    """Give the entries of a layer's undo, oldest first, each a list of parts."""
+    return list(layer._undo_history)
 
 
-def next_redo(layer: Labels) -> str:
-    """Name the edit that redo would make again; "" when it is a brush stroke or nothing."""
-    return _name_of_last(layer._redo_history)
+def entry_name(entry: Sequence[Any]) -> str:
+    """Name the edit that an entry is; "" for a brush stroke."""
+    return "".join(edit.name for edit in _edits([entry]))
+
+
+def entry_bytes(thing: object) -> int:
+    """Give the memory that an entry, or a part of one, takes."""
+    if isinstance(thing, SlicePart | np.ndarray):
+        return thing.nbytes
+    return sum(map(entry_bytes, thing)) if isinstance(thing, Sequence) and not isinstance(thing, str) else 0
+
+
+def entry_stands(layer: Labels, part: object) -> bool | None:
+    """Whether the entry that begins with a part is done, or undone; None when the layer has forgotten it."""
+    if any(entry[0] is part for entry in layer._undo_history):
+        return True
+    return False if any(entry[-1] is part for entry in layer._redo_history) else None
+
+
+def forget_entry(layer: Labels, part: object) -> None:
+    """Drop the entry that begins with a part, which is the oldest one, or one that is undone."""
+    for history, end in ((layer._undo_history, 0), (layer._redo_history, -1)):
+        kept = [entry for entry in history if entry[end] is not part]
+        if len(kept) < len(history):
+            history.clear()
+            history.extend(kept)
+
+
+def forget_entries(layer: Labels) -> None:
+    """Drop all entries: the layer got other voxels than they are about."""
+    layer._reset_history()
 
 
 def applied(layer: Labels) -> list[Mapping[str, Any]]:
@@ -211,16 +236,3 @@ def _note_applied(event: Any) -> None:
 
 def _edits(history: Sequence[Any]) -> list[Edit]:
     return [entry[0].edit for entry in history if entry and isinstance(entry[0], SlicePart)]
-
-
-def _name_of_last(history: Sequence[Any]) -> str:
-    edits = _edits([history[-1]]) if history else []
-    return edits[0].name if edits else ""
-
-
-def _forget_oldest(layer: Labels) -> None:
-    """Drop entries until the rest of such changes fits; strokes before one that goes cannot be undone without it."""
-    sizes = [sum(part.nbytes for part in entry if isinstance(part, SlicePart)) for entry in layer._undo_history]
-    while sum(sizes) > UNDO_BYTES and len(sizes) > 1:
-        layer._undo_history.popleft()
-        sizes.pop(0)

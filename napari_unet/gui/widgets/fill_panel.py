@@ -11,7 +11,7 @@ from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Folded, line
 from napari_unet.gui.widgets.forms import ConfigForm
 from napari_unet.gui.widgets.job_panel import JobPanel
-from napari_unet.gui.widgets.undo_button import UndoButton
+from napari_unet.gui.widgets.undo_buttons import UndoButtons
 from napari_unet.gui.work.activity import Ending, How
 from napari_unet.gui.work.workspace import Workspace
 from napari_unet.session import Ready, State, Verb
@@ -42,7 +42,7 @@ class FillPanel(QWidget):
         self.fill_button = QPushButton("Fill")
         self.discard_button = QPushButton("Discard")
         self._offer = QWidget()
-        self.undo_button = UndoButton()
+        self.undo = UndoButtons(workspace.history, workspace.undoing)
         self._lay_out()
         self.form.changed.connect(self._take_config)
         self.panel.pressed.connect(self.start)
@@ -59,7 +59,7 @@ class FillPanel(QWidget):
         buttons.setContentsMargins(0, 0, 0, 0)
         buttons.addWidget(self.fill_button)
         buttons.addWidget(self.discard_button)
-        for widget in (self.sentence, Folded("Options", self.form), self.panel, self._offer, self.undo_button):
+        for widget in (self.sentence, Folded("Options", self.form), self.panel, self._offer, self.undo):
             column.addWidget(widget)
         self._offer.setVisible(self._workspace.filling.offer)
 
@@ -69,12 +69,11 @@ class FillPanel(QWidget):
         self._workspace.filling.offered.disconnect(self._offer.setVisible)
         self._workspace.filling.discard()
         self._session.changed.disconnect(self._show_state)
-        self.undo_button.follow(None)
+        self.undo.disconnect_history()
 
-    def follow(self, paint: Labels | None) -> None:
-        """Be about this layer."""
+    def forget_offer(self) -> None:
+        """Take away what was offered for another layer."""
         self._workspace.filling.discard()
-        self.undo_button.follow(paint)
 
     def start(self) -> None:
         """Compute what would be filled, and show it."""

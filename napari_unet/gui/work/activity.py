@@ -17,6 +17,7 @@ from napari_unet.events import Event, LookAt
 from napari_unet.gui.layers.scans import axes_of, scan_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.history import History
 from napari_unet.runner import Exchange, Request, SharedArray, SharedScan
 from napari_unet.scan import Scan, check_same_grid
 from napari_unet.session import Session, Verb
@@ -75,12 +76,15 @@ class Surroundings:
         Where arrays lie that cross to another process.
     background
         A thread for what would hold up the window.
+    history
+        What can be taken back.
     """
 
     viewer: weakref.ref[ViewerModel]
     session: Session
     exchange: Exchange
     background: Background
+    history: History
 
 
 class Activity(Work):
@@ -283,3 +287,9 @@ def slice_in_view(viewer: ViewerModel, layer: Layer) -> int:
     lengths = [shape[i] for i in order]
     index = [int(np.clip(round(float(position[i])), 0, n - 1)) for i, n in zip(order, lengths, strict=True)]
     return int(np.ravel_multi_index(index, lengths))
+
+
+def is_along_slices(viewer: ViewerModel, layer: Layer) -> bool:
+    """Whether the view shows one slice of a layer's scan: it is not in 3-D, nor turned to cut across the slices."""
+    before = viewer.dims.ndim - layer.ndim
+    return not any(before + axis in viewer.dims.displayed for axis in _slice_axes(layer))

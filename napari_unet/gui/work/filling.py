@@ -12,12 +12,13 @@ from qtpy.QtCore import Signal
 from napari_unet.annotation import BACKGROUND, as_paint
 from napari_unet.config import FillBetweenConfig
 from napari_unet.errors import BadInput
-from napari_unet.gui.layers.edits import UNDO_BYTES, Edit, SlicePart, can_edit, compare, make_edit, revision, size_of
+from napari_unet.gui.layers.edits import Edit, SlicePart, can_edit, compare, make_edit, revision, size_of
 from napari_unet.gui.layers.outlines import Outlines
 from napari_unet.gui.layers.scans import classes_of, scan_of, voxels_of
 from napari_unet.gui.work.activity import Ending, LabelsActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.refining import amount, names_of
+from napari_unet.history import UNDO_BYTES
 from napari_unet.runner import FillDone, FillRequest
 from napari_unet.session import Verb
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from napari_unet.annotation import ClassInfo
 from napari_unet.config import DenseCRF
 from napari_unet.gui.layers.edits import (
-    UNDO_BYTES,
     Edit,
     SlicePart,
     applied,
@@ -28,6 +27,7 @@ from napari_unet.gui.widgets.step_words import pipeline_words
 from napari_unet.gui.work.activity import Activity, Ending, LabelsActivity, Surroundings, slice_in_view
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.refine_material import Chosen, Material
+from napari_unet.history import UNDO_BYTES
 from napari_unet.runner import RefineDone, RefineRequest
 from napari_unet.session import Verb
 

@@ -18,11 +18,14 @@ from napari_unet.gui.work.filling import Filling
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.keeping import Keeper
 from napari_unet.gui.work.learning_again import LearningAgain
+from napari_unet.gui.work.marking import Marking
 from napari_unet.gui.work.patches import PatchPreview
 from napari_unet.gui.work.predicting import Prediction, Wish
 from napari_unet.gui.work.refining import Refinement, RefinePreview
 from napari_unet.gui.work.suggesting import Suggesting
 from napari_unet.gui.work.training import Training
+from napari_unet.gui.work.undoing import Undoing
+from napari_unet.history import History
 from napari_unet.model_file import ModelDescription, load_model
 from napari_unet.runner import Exchange
 from napari_unet.runner.reading import reader
@@ -49,10 +52,14 @@ class Workspace:
         self.session = Session()
         self.exchange = Exchange()
         self.background = Background()
+        self.history = History()
+        self.undoing = Undoing(self._viewer, self.history)
         self.engine = JobRunner(self.background, ENGINES)
         self.refinery = JobRunner(self.background, REFINEMENT)
         self.keeper = Keeper(self._viewer, self.session, self.exchange.folder)
-        surroundings = Surroundings(self._viewer, self.session, self.exchange, self.background)
+        self.marking = Marking(self._viewer, self.history)
+        self.marking.changed.connect(self.keeper.keep_soon)
+        surroundings = Surroundings(self._viewer, self.session, self.exchange, self.background, self.history)
         self.training = Training(surroundings, self.engine)
         self.patches = PatchPreview(surroundings, JobRunner(self.background, ()))
         self.prediction = Prediction(surroundings, self.engine)
@@ -132,6 +139,7 @@ class Workspace:
         """Count a dock that was opened; the processes warm up with the first."""
         self._docks += 1
         self.keeper.start()
+        self.undoing.start()
         self.engine.warm()
         read_units()
         self.background.run(warm_up_colours, _nothing, _nothing)
@@ -141,6 +149,7 @@ class Workspace:
         """Count a dock that was closed; with the last one, what runs and the processes end."""
         self._docks -= 1
         if not self._docks and not self._closed:
+            self.undoing.stop()
             self.session.forget_listeners()  # docks that went with the window have not left
             for activity in (
                 self.training,
