@@ -6,10 +6,11 @@ person marked as reviewed is right everywhere, whether anything on it was change
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import Enum
 from math import nan, prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +130,22 @@ class Review:
         self._taken_over = frozenset(before.reviewed)
         self.reviewed |= before.reviewed
 
+    def notes(self) -> dict[str, Any]:
+        """Say, as JSON values, what is known beside voxels: marks, and what slices took."""
+        return {
+            "reviewed": sorted(self.reviewed),
+            "seconds": [[z, round(seconds, 1)] for z, seconds in tuple(self.seconds.items())],
+            "taken_over": sorted(self._taken_over),
+            "earlier": [astuple(effort) for effort in self._earlier],
+        }
+
+    def take_notes(self, notes: Mapping[str, Any]) -> None:
+        """Know what another review of the same mask said in its notes."""
+        self.reviewed = set(notes["reviewed"])
+        self.seconds = {z: seconds for z, seconds in notes.get("seconds", ())}
+        self._taken_over = frozenset(notes.get("taken_over", ()))
+        self._earlier = tuple(SliceEffort(*effort) for effort in notes.get("earlier", ()))
+
     def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
         """Note which voxels of slice ``z``, (Y, X), a person stands for as they are, changed or not."""
         if where.any():
@@ -223,7 +240,18 @@ class Review:
         numpy.ndarray
             (Z, Y, X) uint8 paint: 0 not known, 255 background.
         """
-        return np.where(self.vouched_for(mask), np.where(mask == 0, np.uint8(BACKGROUND), mask), np.uint8(UNPAINTED))
+        return np.stack([self.lesson_on(z, plane) for z, plane in enumerate(mask)])
+
+    def lesson_on(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Make paint of slice ``z``, (Y, X), as :meth:`lesson` does of all."""
+        said = np.where(plane == 0, np.uint8(BACKGROUND), plane)
+        if z not in self.reviewed:
+            said[~self.corrected(z, plane)] = UNPAINTED
+        return said
+
+    def corrections(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell which voxels of a mask, (Z, Y, X), a person changed: they count more than others on reviewed slices."""
+        return np.stack([self.corrected(z, plane) for z, plane in enumerate(mask)])
 
     def dice(self, truth: NDArray[np.uint8]) -> dict[int, float]:
         """Measure how near what the model wrote comes to reviewed slices, (Z, Y, X) uint8 as they are now.

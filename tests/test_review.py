@@ -1,5 +1,6 @@
 """A review knows what a person changed, what is right, and what there is to learn from it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -144,4 +145,12 @@ def test_effort_goes_on_over_the_next_model_and_counts_nothing_twice(review, wri
     for z in (1, 2):
         following.spend(z, 5.0)
     mask[1, 0, 1] = 2
-    assert following.effort(mask) == (SliceEffort(1, 1, 10, 9.0), SliceEffort(1, 1, 11, 5.0))
+    effort = (SliceEffort(1, 1, 10, 9.0), SliceEffort(1, 1, 11, 5.0))
+    assert following.effort(mask) == effort
+    kept = Review(Path("next.unet"))
+    for z, plane in enumerate(written):
+        kept.note(z, plane)
+        kept.vouch(z, following.vouched(z, plane.shape))
+    kept.take_notes(json.loads(json.dumps(following.notes())))
+    assert kept.reviewed == {2}
+    assert kept.effort(mask) == effort
