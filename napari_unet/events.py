@@ -9,6 +9,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from napari_unet.looking import Look
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -76,9 +78,18 @@ class EpochDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class SlicesDone(Event):
-    """These slices (indices along Z) of the output buffer now hold their result."""
+    """These slices (indices along Z) of the output buffer now hold their result.
+
+    Parameters
+    ----------
+    slices
+        Indices along Z.
+    looks
+        What was found out about them in passing, by slice; of those that hold nothing but air, nothing.
+    """
 
     slices: tuple[int, ...]
+    looks: dict[int, Look] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.config import Device, Precision, PredictConfig
 from napari_unet.errors import BadInput
+from napari_unet.inference.glimpses import Glimpse, glimpse
 from napari_unet.inference.maps import LABELS_ONLY, Decision, Maps, Wanted
 from napari_unet.inference.tiling import ZYX, Box, Cut, affordable, most_seen
 from napari_unet.inference.views import VIEWS
@@ -69,6 +70,7 @@ class Engine:
         self._modules: list[Any] = [
             fold_batch_norm(network).to(self.compute.device, self.compute.dtype) for network in networks
         ]
+        self._modules[0].down[-1].register_forward_hook(self._note_lowest)
         self._repeats = 1
         if config.dropout_samples:
             self._leave_out_at_random()
@@ -138,7 +140,11 @@ class Engine:
             room = min(MOST_CPU_BYTES, MEMORY_SHARE * psutil.virtual_memory().available)
         return min(room / voxel, MOST_ELEMENTS / max(self._features / 3, labels))
 
-    def __call__(self, seen: NDArray[np.float32], core: Box, wanted: Wanted = LABELS_ONLY) -> Maps:
+    def _note_lowest(self, module: Any, given: Any, features: torch.Tensor) -> None:
+        """Note what a network makes of all that it sees, at its lowest level (torch calls this)."""
+        self._lowest = features
+
+    def __call__(self, seen: NDArray[np.float32], core: Box, wanted: Wanted = LABELS_ONLY) -> tuple[Maps, Glimpse]:
         """Predict tiles.
 
         Parameters
@@ -152,16 +158,19 @@ class Engine:
 
         Returns
         -------
-        Maps
-            Of the core, with an axis N in front.
+        tuple
+            Maps of the core, with an axis N in front, and what else was seen of it in passing.
         """
         if self.asked == 1 and wanted == LABELS_ONLY and not self.decision.needs_probabilities:
             # One byte a voxel leaves the device instead of a float for each class.
-            return Maps(self.decision.labels(self.logits(seen)[(..., *core)]).numpy(force=True))
-        mean: Any = 0
-        for logits in self._opinions(seen):
-            mean = mean + logits[(..., *core)].softmax(dim=1, dtype=torch.float32) / self.asked
-        return self.decision.maps(mean, wanted)
+            scores = self.logits(seen)[(..., *core)]
+            maps = Maps(self.decision.labels(scores).numpy(force=True))
+        else:
+            mean: Any = 0
+            for logits in self._opinions(seen):
+                mean = mean + logits[(..., *core)].softmax(dim=1, dtype=torch.float32) / self.asked
+            scores, maps = mean.log(), self.decision.maps(mean, wanted)
+        return maps, glimpse(scores, maps.labels, self._lowest, core, seen.shape[2])
 
     def logits(self, seen: NDArray[np.float32]) -> torch.Tensor:
         """Give the logits (N, classes, Z, Y, X), on the device, of the first opinion on ``seen`` (as in a call)."""

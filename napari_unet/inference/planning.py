@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from napari_unet.config import Flip, PredictConfig
 from napari_unet.inference.emptiness import Emptiness
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
+from napari_unet.inference.glimpses import Glimpses
 from napari_unet.inference.maps import Maps
 from napari_unet.inference.matching import Match
 from napari_unet.inference.reading import Reading, Reads
@@ -84,7 +85,7 @@ def prepared(
     described = [model.description for model in models]
     known = [normalisation[c] for c in matched.channels]
     empty = Emptiness.of(described, known, described[0].network.context) if config.skip_empty else None
-    return Work(scan.name, reading, engine, todo, keeps, out.wants, to_say, empty)
+    return Work(scan.name, reading, engine, todo, keeps, Glimpses(grid), out.wants, to_say, empty)
 
 
 def about_views(models: Sequence[Model], views: int) -> tuple[str, ...]:

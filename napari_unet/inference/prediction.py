@@ -1,7 +1,7 @@
 """Predicting a scan: slice by slice from where the user looks, into buffers that can be shown meanwhile."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from napari_unet.inference.maps import Maps
 from napari_unet.inference.matching import check_ensemble, match
 from napari_unet.inference.planning import Ask, Part, prepared
 from napari_unet.inference.voting import three_planes_job
+from napari_unet.looking import Look
 from napari_unet.model_file import Model
 from napari_unet.normalisation import measure
 from napari_unet.scan import Scan
@@ -39,6 +40,9 @@ class Prediction:
         What the user should know about it, one sentence each.
     uncertainty
         (Z, Y, X) float16, from 0 (certain) to 1 (each class as likely as any other), or None when not asked for.
+    looks
+        What was found out in passing about the slices, which tells where to look next
+        (:func:`napari_unet.looking.where_next`); nothing about slices of air, nor when three planes voted.
     """
 
     labels: NDArray[np.uint8]
@@ -47,6 +51,7 @@ class Prediction:
     slices: tuple[int, ...]
     notes: tuple[str, ...]
     uncertainty: NDArray[np.float16] | None = None
+    looks: Mapping[int, Look] = field(default_factory=dict)
 
 
 def predict_job(
@@ -109,6 +114,7 @@ def predict_job(
     ask = Ask(_wanted(scan, slices), _checked_part(scan, part), look_at or 0)
     buffers = Maps(np.zeros(scan.grid, np.uint8) if out is None else out, probabilities, uncertainty)
     _check_buffers(buffers, scan, len(description.classes))
+    looks: Mapping[int, Look] = {}
     if config.three_planes:
         done, notes = yield from three_planes_job(models, scan, config, matched, buffers, ask)
     else:
@@ -117,7 +123,7 @@ def predict_job(
             yield from work.run()
         finally:
             work.engine.close()
-        done, notes = work.done, work.notes
+        done, notes, looks = work.done, work.notes, work.glimpses.looks(work.done)
     return Prediction(
         labels=buffers.labels,
         probabilities=probabilities,
@@ -125,6 +131,7 @@ def predict_job(
         classes=description.classes,
         slices=tuple(sorted(done)),
         notes=tuple(notes),
+        looks=looks,
     )
 
 

@@ -123,12 +123,22 @@ class Grid:
         place = float(self.axes[0].place_of(np.array(within)))
         return number * self.axes[0].length + floor(place), place - floor(place)
 
+    def nearest(self, z: int) -> int:
+        """Tell which slice of the network is nearest to slice ``z`` of the scan."""
+        below, rest = self.slice_of(z)
+        return below + (rest >= 0.5)
+
+    def place_in_scan(self, y: float, x: float) -> tuple[float, float]:
+        """Tell where in a slice of the scan a place in one of the network's lies."""
+        _, rows, columns = self.axes
+        return rows.first + rows.step * y, columns.first + columns.step * x
+
     def needed(self, z: int, *, between: bool) -> set[int]:
         """Give the slices of the network that slice ``z`` of the scan follows from: the nearest, or those around."""
         below, rest = self.slice_of(z)
         if between and rest:
             return {below, below + 1}
-        return {below + (rest >= 0.5)}
+        return {self.nearest(z)}
 
 
 class Regridded:
@@ -208,8 +218,7 @@ class BroughtBack:
             axis.place_of(np.arange(part.start, part.stop))
             for axis, part in zip(self._grid.axes[1:], self._grid.part, strict=True)
         )
-        (nearest,) = self._grid.needed(z, between=False)
-        labels = self._kept[nearest].labels[np.ix_(_nearest(rows), _nearest(columns))]
+        labels = self._kept[self._grid.nearest(z)].labels[np.ix_(_nearest(rows), _nearest(columns))]
         if self._out.wants == LABELS_ONLY:
             self._out.put(Maps(labels), z, *self._grid.part)
             return

@@ -11,6 +11,7 @@ from napari_unet.errors import OutOfMemory
 from napari_unet.events import Command, Event, Note, Progress, SlicesDone, Started
 from napari_unet.inference.emptiness import Emptiness
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
+from napari_unet.inference.glimpses import Glimpses
 from napari_unet.inference.joining import Blended, Joining, SideBySide
 from napari_unet.inference.maps import Maps, Wanted
 from napari_unet.inference.reading import Reads
@@ -57,6 +58,8 @@ class Work:
         Which slices of the networks remain.
     keeps
         Where results go.
+    glimpses
+        What was seen of the slices in passing.
     wanted
         What is wanted besides labels.
     to_say
@@ -76,6 +79,7 @@ class Work:
     engine: Engine
     todo: Todo
     keeps: Keeps
+    glimpses: Glimpses
     wanted: Wanted
     to_say: tuple[str, ...] = ()
     empty: Emptiness | None = None
@@ -131,7 +135,7 @@ class Work:
         done = [z for n, slab in enumerate(slabs) for z in self._keep(slab, joined.part(n))]
         if done:
             self.done.update(done)
-            yield from self._tell(SlicesDone(tuple(done)))
+            yield from self._tell(SlicesDone(tuple(done), self.glimpses.looks(done)))
         yield from self._tell(self._progress())
 
     def _joining(self, slabs: Sequence[Sequence[Tile]]) -> Joining:
@@ -149,7 +153,9 @@ class Work:
                 self.left_out += len(tiles)
                 sides = (part.stop - part.start for part in tiles[0].core)
                 return self.empty.maps((len(tiles), *sides), wanted)
-            return self.engine(seen, tiles[0].core_in_seen, wanted)
+            maps, glimpse = self.engine(seen, tiles[0].core_in_seen, wanted)
+            self.glimpses.add(tiles, glimpse)
+            return maps
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -1,0 +1,115 @@
+"""Where a person who corrects a predicted mask should look next.
+
+The slice that teaches a model most is one that it is unsure of and that is unlike those it has been told about: of two
+neighbours that look alike, correcting one does for both. Uncertainty and difference together, with the difference
+measured by what the network itself sees, is suggestive annotation: Yang et al. 2017,
+doi:10.1007/978-3-319-66179-7_46; that a choice is to cover what was not chosen, Sener and Savarese 2018,
+doi:10.48550/arXiv.1708.00489.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a prediction found out in passing about a slice.
+
+    Parameters
+    ----------
+    unsure
+        Share of the voxels on edges between classes whose class is hardly more likely than the next.
+    doubt
+        Share of its voxels that are wrong, as the probabilities have it.
+    place
+        (y, x) in voxels, around which most of them are.
+    features
+        (F,) float32: what the network sees on it, on average; slices that look alike have like features.
+    """
+
+    unsure: float
+    doubt: float
+    place: tuple[float, float]
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A slice to look at.
+
+    Parameters
+    ----------
+    z
+        Index along Z.
+    reason
+        Why, in words.
+    place
+        (y, x) in voxels, where to look first; None where that is not known.
+    """
+
+    z: int
+    reason: str
+    place: tuple[float, float] | None = None
+
+    def sentence(self) -> str:
+        """Say it in one line ("Slice 17: unsure along 14 % of the edge; unlike the slices you painted.")."""
+        return f"Slice {self.z}: {self.reason}."
+
+
+def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look]) -> Suggestion | None:
+    """Choose the slice to look at next: the most doubt times the least likeness to any that was looked at.
+
+    A slice that was looked at makes those like it less wanted, so that the choices of one prediction, each looked at
+    before the next is made, are good together.
+
+    Parameters
+    ----------
+    slices
+        How many there are.
+    looked_at
+        Those that a person painted, corrected or found right, as indices along Z.
+    looks
+        What the prediction found out, by slice. Where it found out nothing, it is the slice furthest from those that
+        were looked at.
+
+    Returns
+    -------
+    Suggestion or None
+        None when all were looked at.
+    """
+    left = [z for z in range(slices) if z not in looked_at]
+    known = [z for z in left if z in looks]
+    if not left:
+        return None
+    if not known:
+        return _furthest(left, looked_at)
+    others = [z for z in looked_at if z in looks]
+    unlike = _unlike(known, others, looks)
+    best = int(np.argmax(unlike * [looks[z].doubt for z in known]))
+    look, reasons = looks[known[best]], []
+    if look.unsure:
+        reasons.append(f"unsure along {100 * look.unsure:.0f} % of the edge")
+    if others:
+        reasons.append(f"{'unlike' if unlike[best] >= np.median(unlike) else 'like'} the slices you painted")
+    return Suggestion(known[best], "; ".join(reasons) or "as good as any", look.place)
+
+
+def _unlike(slices: list[int], others: list[int], looks: Mapping[int, Look]) -> NDArray[np.float64]:
+    """Measure how unlike each of ``slices`` is to the one of ``others`` that it is most like; 1 without others."""
+    if not others:
+        return np.ones(len(slices))
+    ours, theirs = (np.stack([looks[z].features for z in some]).astype(float) for some in (slices, others))
+    unlike: NDArray[np.float64] = np.sqrt(((ours[:, None] - theirs) ** 2).sum(-1)).min(1)
+    return unlike
+
+
+def _furthest(left: list[int], looked_at: Collection[int]) -> Suggestion:
+    """Choose the slice that is furthest along Z from any that was looked at; the middle one when none was."""
+    if not looked_at:
+        return Suggestion(left[len(left) // 2], "in the middle")
+    away = {z: min(abs(z - other) for other in looked_at) for z in left}
+    z = max(left, key=away.__getitem__)
+    return Suggestion(z, f"{away[z]} slice{'s' * (away[z] != 1)} away from any you looked at")
