@@ -66,13 +66,13 @@ class ProjectScan(Config):
         place = tuple(origin)
         return bool(place) and (place == self.origin or place in self.known_as)
 
-    def moved_to(self, path: Path, folder: Path) -> "ProjectScan":
-        """Give it with the place where it lies now, for a project in ``folder``."""
-        before = self.known_as if self.is_at((str(path),)) else (*self.known_as, self.origin)
-        with suppress(ValueError):  # on Windows a path to another drive is never relative
-            relative = Path(os.path.relpath(path, folder)).as_posix()
-            return self.model_copy(update={"origin": (str(path),), "relative": relative, "known_as": before})
-        return self.model_copy(update={"origin": (str(path),), "relative": "", "known_as": before})
+    def seen_from(self, folder: Path) -> "ProjectScan":
+        """Give it with its path as seen from the folder of a project; a sample has none."""
+        relative = ""
+        if len(self.origin) == 1:
+            with suppress(ValueError):  # on Windows a path to another drive is never relative
+                relative = Path(os.path.relpath(self.origin[0], folder)).as_posix()
+        return self.model_copy(update={"relative": relative})
 
 
 class Project(Config):
@@ -102,6 +102,26 @@ class Project(Config):
         scans = list(self.scans)
         scans[number] = scans[number].model_copy(update=changes)
         return self.model_copy(update={"scans": tuple(scans)})
+
+    def with_new_scan(self, name: str, origin: Iterable[str], folder: Path) -> "Project":
+        """Give it, in ``folder``, with another scan; unchanged when the scan is there already."""
+        place = tuple(origin)
+        if self.number_of(place) is not None:
+            return self
+        scan = ProjectScan(name=name, origin=place).seen_from(folder)
+        return self.model_copy(update={"scans": (*self.scans, scan)})
+
+    def without_scan(self, number: int) -> "Project":
+        """Give it without one of its scans."""
+        scans = (*self.scans[:number], *self.scans[number + 1 :])
+        return self.model_copy(update={"scans": scans, "shown": min(self.shown, max(0, len(scans) - 1))})
+
+    def moved(self, number: int, path: Path, folder: Path) -> "Project":
+        """Give it, in ``folder``, with a scan where that lies now."""
+        scan, place = self.scans[number], (str(path),)
+        before = tuple(origin for origin in (*scan.known_as, scan.origin) if origin != place)
+        scan = scan.model_copy(update={"origin": place, "known_as": before}).seen_from(folder)
+        return self.with_scan(number, **dict(scan))
 
     def number_of(self, origin: Iterable[str]) -> int | None:
         """Tell which scan lies or lay there."""
@@ -244,6 +264,14 @@ def state_of(scan: ProjectScan, abouts: Iterable[Mapping[str, Any]]) -> ScanStat
         looked_at = review["reviewed"] or review.get("corrected")
         state = ScanState.IN_REVIEW if looked_at or state is ScanState.IN_REVIEW else ScanState.PREDICTED
     return state
+
+
+def teaches(about: Mapping[str, Any]) -> bool:
+    """Whether a kept layer is paint, or a mask that a person corrected or found right; a refined one is neither."""
+    review = about.get("review")
+    if review is not None:
+        return bool(review["reviewed"] or review.get("corrected"))
+    return not any("steps" in settings for settings in about.get("applied", ()))
 
 
 # --- which projects there were

@@ -380,6 +380,12 @@ class Session:
         self.models_changed.emit(self._models)
         self.update(model=model)
 
+    def forget_models(self) -> None:
+        """Forget all models; their files stay."""
+        self._models = ()
+        self.models_changed.emit(())
+        self.update(model=None)
+
     def forget_listeners(self) -> None:
         """Tell nobody any more, until somebody listens anew."""
         self.changed.disconnect()

@@ -1,4 +1,6 @@
-"""What all docks have in common: a column that scrolls, and leaving without a trace."""
+"""What all docks have in common: a column that scrolls, settings that a project keeps, and leaving without a trace."""
+
+from typing import Any
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, Qt
@@ -43,15 +45,25 @@ class Dock(QScrollArea):
     def leave(self) -> None:
         """Let go of everything that outlives the dock."""
 
+    def settings(self) -> dict[str, Any]:
+        """Give what is chosen, as JSON values by name, for a project to keep."""
+        return {}
+
+    def take_settings(self, settings: dict[str, Any]) -> None:
+        """Choose what was chosen before, as far as that is possible now."""
+
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the dock out of the window, which is how it closes it (Qt calls this)."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if isinstance(parent := self.parent(), QDockWidget):
+                if not self._docked:
+                    self.workspace.projects.follow(self.title, self)
                 self._docked = True
                 parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
                 self._docked = False
                 self._left_behind.disconnect_keeper()
+                self.workspace.projects.forget(self.title)
                 self.leave()
                 self.deleteLater()
         return super().event(event)

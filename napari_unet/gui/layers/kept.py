@@ -1,6 +1,6 @@
 """What is kept of a labels layer beside its voxels, and the layer made of it anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from napari_unet.scan import Geometry
 
 WRITTEN, VOUCHED = "-written", "-vouched"
 """End the keys of what the model wrote of a mask, and of which voxels somebody stood for before."""
+SHOWN = "shown"
+"""Key, in this program's part of a layer's metadata, of whether it is visible when its scan is: others' are hidden."""
 PLACE = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -44,14 +46,13 @@ def about_layer(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:
     return {
         "name": layer.name,
         "opacity": float(layer.opacity),
-        "visible": bool(layer.visible),
+        "visible": bool(layer.metadata.get(METADATA, {}).get(SHOWN, layer.visible)),
         **{key: np.asarray(place[key]).tolist() for key in PLACE},
         "units": [str(unit) for unit in place["units"]],
         "axis_labels": list(place["axis_labels"]),
         "classes": [info.model_dump(mode="json") for info in classes_of(layer)],
         "geometry": None if geometry is None else [geometry.affine.tolist(), dict(geometry.source)],
         "scans": [origin_of(image) for image in images_beneath(viewer, layer)],
-        "scan_layers": list(mine.get(SCAN_LAYERS, ())),
         "applied": applied(layer),
     }
 
@@ -65,8 +66,8 @@ def kept_layer(stored: Stored, review: Review | None, images: Sequence[Image]) -
     if about["geometry"] is not None:
         affine, source = about["geometry"]
         mine["geometry"] = Geometry(np.array(affine), source)
-    if about.get("scan_layers"):
-        mine[SCAN_LAYERS] = tuple(about["scan_layers"])
+    if images and len(images) == len(about["scans"]):
+        mine[SCAN_LAYERS] = tuple(image.name for image in images)
     if review is not None:
         mine[REVIEW] = review
     layer = Labels(
@@ -80,12 +81,18 @@ def kept_layer(stored: Stored, review: Review | None, images: Sequence[Image]) -
     return layer
 
 
+def keys_of(keys: Iterable[str]) -> list[str]:
+    """Give all keys of some layers: theirs, and those of their reviews."""
+    return [f"{key}{end}" for key in keys for end in ("", WRITTEN, VOUCHED)]
+
+
 def review_in(arrays: Mapping[str, Stored], key: str, folder: Path) -> Review | None:
     """Give the review of a layer as the journal in ``folder`` has it; None when it has none."""
     written, said = arrays.get(f"{key}{WRITTEN}"), arrays[key].about.get("review")
     if written is None or said is None:
         return None
-    review = Review(folder / said["model"], said["reviewed"])
+    review = Review(folder / said["model"])
+    review.take_notes(said)
     for z, plane in enumerate(written.array):
         review.note(z, plane)
     vouched = arrays.get(f"{key}{VOUCHED}")

@@ -13,6 +13,7 @@ from napari_unet.io.files import is_dicom
 from napari_unet.io.formats import READ_SUFFIXES
 from napari_unet.io.ome_zarr_labels import is_label_image
 from napari_unet.io.zarr_file import in_zarr, open_image
+from napari_unet.project import is_project
 from napari_unet.runner.reading import Cancelled, reader
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -30,13 +31,24 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     Parameters
     ----------
     path
-        A file, a folder of DICOM images, or several files: those of one DICOM series, or of the channels of a scan.
+        A file, a folder of DICOM images, a project, or several files: those of one DICOM series, or of the channels of
+        a scan.
     """
     paths = [path] if isinstance(path, str) else list(path)
+    if len(paths) == 1 and is_project(Path(paths[0])):
+        return open_project
     if not paths or not all(_ours(Path(one)) for one in islice(paths, LOOKED_AT)):
         return None
     reader.warm()
     return read_layers
+
+
+def open_project(path: str | Sequence[str]) -> list[LayerData]:
+    """Open a project in the window, as soon as napari has done with its folder."""
+    from napari_unet.gui.work.dropping import open_soon
+
+    open_soon(Path(path if isinstance(path, str) else path[0]))
+    return NOTHING
 
 
 def _ours(path: Path) -> bool:

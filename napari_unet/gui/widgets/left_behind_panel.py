@@ -17,7 +17,6 @@ class LeftBehindPanel(QFrame):
         self.sentence.setWordWrap(True)
         self.back_button = QPushButton("Bring back")
         self.discard_button = QPushButton("Discard")
-        self.discard_button.setToolTip("Remove it for good")
         buttons = QHBoxLayout()
         buttons.addWidget(self.back_button)
         buttons.addWidget(self.discard_button)
@@ -36,7 +35,11 @@ class LeftBehindPanel(QFrame):
         for button in (self.back_button, self.discard_button):
             button.setVisible(bool(self._keeper.left))
         if self._keeper.left:
-            self.sentence.setText(self._keeper.left[0].sentence)
+            left = self._keeper.left[0]
+            self.sentence.setText(left.sentence)
+            self.back_button.setText("Open it" if left.is_project else "Bring back")
+            self.discard_button.setText("Not now" if left.is_project else "Discard")
+            self.discard_button.setToolTip("" if left.is_project else "Remove it for good")
 
     def disconnect_keeper(self) -> None:
         """Let go of the keeper, which outlives this."""

@@ -22,7 +22,7 @@ from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.left_behind import LeftBehind, add_layer, find_left_behind
 from napari_unet.gui.work.window_journal import Due, WindowJournal
 from napari_unet.journal import abandon
-from napari_unet.project import recent_projects
+from napari_unet.project import Project, recent_projects
 from napari_unet.review import Review
 from napari_unet.session import Session
 
@@ -64,6 +64,8 @@ class Keeper(QObject):
     """Something may be written now: the last moment to say what."""
     kept = Signal()
     """What was to be written is."""
+    project_changed = Signal()
+    """There is another project, or something in it is another."""
     project_wanted = Signal(object)
     """A project that was left behind is to be opened: its folder."""
 
@@ -108,7 +110,7 @@ class Keeper(QObject):
         if write is not None:
             self._busy = True
             self._background.run(write, self._wrote, partial(self._not_written, layers))
-        elif self.journal.project is not None and self.journal.journal is not None:
+        elif self.project_folder is not None and self.journal.journal is not None:
             self._background.run(self.journal.journal.touch, _nothing, self._failed)
 
     def flush(self) -> None:
@@ -153,6 +155,22 @@ class Keeper(QObject):
 
     # --- where it is kept
 
+    @property
+    def project(self) -> Project | None:
+        """The project that all is kept in."""
+        return self.journal.project
+
+    @property
+    def project_folder(self) -> Path | None:
+        """The folder of that project."""
+        return None if self.journal.project is None or self.journal.journal is None else self.journal.journal.folder
+
+    def set_project(self, project: Project) -> None:
+        """Let the project be another; it is written with the rest."""
+        if project != self.journal.project:
+            self.journal.project = project
+            self.project_changed.emit()
+
     def keep_in(self, journal: WindowJournal) -> None:
         """Keep all of this window in another journal from now on; what it was kept in before goes, unless a project.
 
@@ -172,6 +190,7 @@ class Keeper(QObject):
         for layer in list(self._keys):
             self._keys[layer] = f"layer{next(self._numbers)}"
             self._changed.add(layer)
+        self.project_changed.emit()
 
     def show(self, layer: Labels, key: str, review: Review | None) -> None:
         """Add a layer to the window that lies in the journal already."""

@@ -83,6 +83,13 @@ class WindowJournal:
         """Note that the review of a layer lies in the journal already."""
         self._reviews[key] = review.nbytes
 
+    def move_to(self, journal: Journal) -> None:
+        """Go on in a copy of the journal; the one so far is written no more."""
+        if self.journal is not None:
+            self.journal.release()
+        self.journal = journal
+        self._models = {model: (said, journal.folder / at.name) for model, (said, at) in self._models.items()}
+
     def write(self, layers: Sequence[Due], models: Sequence[TrainedModel], project: Project | None) -> None:
         """Write what is due.
 
@@ -124,7 +131,7 @@ class WindowJournal:
         planes = [due.voxels[place] for place in np.ndindex(due.voxels.shape[:-2])]
         said = due.about["review"] = {
             "model": self.model_file(review.model) or str(review.model),
-            "reviewed": sorted(review.reviewed),
+            **review.notes(),
             "corrected": any(review.corrected(z, plane).any() for z, plane in enumerate(planes)),
         }
         if self._reviews.get(due.key) == review.nbytes:

@@ -21,6 +21,7 @@ from napari_unet.gui.work.learning_again import LearningAgain
 from napari_unet.gui.work.marking import Marking
 from napari_unet.gui.work.patches import PatchPreview
 from napari_unet.gui.work.predicting import Prediction, Wish
+from napari_unet.gui.work.projects import Projects
 from napari_unet.gui.work.refining import Refinement, RefinePreview
 from napari_unet.gui.work.suggesting import Suggesting
 from napari_unet.gui.work.training import Training
@@ -68,6 +69,9 @@ class Workspace:
         self.refine_preview = RefinePreview(surroundings, self.refinery)
         self.filling = Filling(surroundings, self.refinery)
         self.suggesting = Suggesting(surroundings, self.refinery)
+        self.projects = Projects(self._viewer, self.session, self.keeper)
+        for work in (self.training, self.prediction, self.refinement, self.filling):
+            work.ended.connect(self.projects.note)
         self.refine_preview.ended.connect(self._start_next)
         self._next: Callable[[], None] | None = None
         self._docks = 0
@@ -171,6 +175,7 @@ class Workspace:
         self.engine.close()
         self.refinery.close()
         self.background.close()
+        self.projects.close()
         self.keeper.close()
         self.exchange.close()
 

@@ -1,0 +1,162 @@
+"""A project keeps all of a window's work in a folder, saves itself, and comes back as it was."""
+
+import json
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_unet.annotation import new_class
+from napari_unet.errors import BadInput
+from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
+from napari_unet.journal import OWNER
+from napari_unet.project import DESCRIPTION, ScanState, read_project
+from napari_unet.review import Review
+from napari_unet.session import TrainedModel
+
+
+def keep(window):
+    keeper = window.workspace.keeper
+    window.until(lambda: not keeper._busy)
+    keeper.keep_now()
+    window.until(lambda: not keeper._busy)
+
+
+@pytest.fixture
+def scans(tmp_path, phantom):
+    """The files of two scans of one shape."""
+    (tmp_path / "scans").mkdir()
+    paths = [tmp_path / "scans" / name for name in ("one.nii.gz", "two.nii.gz")]
+    for number, path in enumerate(paths):
+        nibabel.Nifti1Image((phantom.scan + number).T, np.diag([0.5, 0.5, 2, 1])).to_filename(path)
+    return paths
+
+
+@pytest.fixture
+def worked(window, phantom, scans, model_path, tmp_path):
+    """A window with a project in which a scan was painted, predicted and corrected, and another waits."""
+    dock = window.open("Project")
+    window.viewer.open(str(scans[0]), plugin="napari-unet-paint")
+    dock.new(str(tmp_path / "study"))
+    dock.projects.scans.add([scans[1]])
+    window.workspace.session.add_model(TrainedModel.from_file(model_path))
+    (image,) = window.viewer.layers
+    window.paint = window.viewer.add_labels(phantom.paint, name="paint", scale=image.scale, units=image.units)
+    show_classes(window.paint, [new_class(1, "tumour")])
+    window.mask = window.viewer.add_labels(phantom.ball.astype(np.uint8), name="mask", scale=image.scale)
+    review = Review(model_path)
+    for z, plane in enumerate(window.mask.data):
+        review.note(z, plane)
+    window.mask.metadata[METADATA] = {REVIEW: review}
+    window.folder = dock.projects.folder
+    keep(window)
+    window.until(lambda: all(scan.checksum for scan, _ in dock.projects.scans.all[:1]))
+    return window
+
+
+def states(dock):
+    return [state for _, state in dock.projects.scans.all]
+
+
+def test_the_list_says_how_far_each_scan_is(worked):
+    dock = worked.docks["Project"][1]
+    assert worked.folder.name == "study.unetproject"
+    assert states(dock) == [ScanState.PREDICTED, ScanState.NEW]
+    worked.mask.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    keep(worked)
+    assert states(dock) == [ScanState.IN_REVIEW, ScanState.NEW]
+    review_of(worked.mask).reviewed |= {0, 1, 2, 3}
+    worked.workspace.keeper.keep_soon(worked.mask)
+    keep(worked)
+    assert dock.table.topLevelItem(0).text(1) == "done"
+    dock.table.topLevelItem(1).setCheckState(0, Qt.CheckState.Checked)
+    assert states(dock) == [ScanState.DONE, ScanState.DONE]
+    dock.table.setCurrentItem(dock.table.topLevelItem(0))
+    dock.remove_button.click()
+    assert "delete them first" in dock.problem.text()
+
+
+def test_all_comes_back_and_scans_are_shown_one_at_a_time(worked, new_window, scans):
+    worked.docks["Project"][1].projects.scans.tick(1, True)
+    review_of(worked.mask).reviewed.add(2)
+    worked.workspace.keeper.close()
+    assert not (worked.folder / OWNER).exists()
+    window = new_window()
+    dock = window.open("Project")
+    dock.open(str(worked.folder))
+    assert not dock.problem.isVisibleTo(dock), dock.problem.text()
+    assert [layer.name for layer in window.viewer.layers] == ["one", "paint", "mask"]
+    np.testing.assert_array_equal(window.viewer.layers["paint"].data, worked.paint.data)
+    assert classes_of(window.viewer.layers["paint"]) == classes_of(worked.paint)
+    review = review_of(window.viewer.layers["mask"])
+    assert review.model == worked.folder / "small.unet"
+    assert [model.path for model in window.workspace.session.models] == [review.model]
+    assert states(dock)[1] is ScanState.DONE
+    dock.table.itemActivated.emit(dock.table.topLevelItem(1), 0)
+    assert [layer.name for layer in window.viewer.layers if layer.visible] == ["two"]
+    window.viewer.layers["mask"].visible = False
+    dock.show_scan(0)
+    assert [layer.name for layer in window.viewer.layers if layer.visible] == ["one", "paint", "mask"]
+    assert scans[1].name not in (worked.folder / "layer1.json").read_text()
+
+
+def test_a_project_on_another_computer_finds_its_scan_and_refuses_another(worked, new_window, tmp_path, scans, phantom):
+    worked.workspace.keeper.close()
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(worked.folder, elsewhere / "projects" / "study.unetproject")
+    scans[0].rename(tmp_path / "renamed.nii.gz")
+    nibabel.Nifti1Image((phantom.scan + 7).T, np.eye(4)).to_filename(scans[0])
+    window = new_window()
+    dock = window.open("Project")
+    dock.open(str(elsewhere / "projects" / "study.unetproject"))
+    assert "Another scan lies there now, with other voxels" in dock.problem.text()
+    assert "paint" not in window.viewer.layers
+    dock.show_scan(0, tmp_path)
+    assert not dock.problem.isVisibleTo(dock), dock.problem.text()
+    assert [layer.name for layer in window.viewer.layers] == ["renamed", "paint", "mask"]
+    assert window.viewer.layers["renamed"].source.path == str(tmp_path / "renamed.nii.gz")
+
+
+def test_two_windows_do_not_write_one_project_nor_read_another_versions(worked, new_window, tmp_path):
+    window = new_window()
+    dock = window.open("Project")
+    dock.open(str(worked.folder))
+    assert "open in another window: close it there first" in dock.problem.text()
+    dock.open(str(tmp_path))
+    assert "is no project" in dock.problem.text()
+    copy = tmp_path / "old.unetproject"
+    shutil.copytree(worked.folder, copy)
+    content = json.loads((copy / DESCRIPTION).read_text())
+    (copy / DESCRIPTION).write_text(json.dumps({**content, "format": 0}))
+    with pytest.raises(BadInput, match=r"format 0; this version reads format 1"):
+        read_project(copy)
+
+
+def test_a_window_that_is_killed_offers_its_project_to_the_next(worked, new_window, monkeypatch):
+    (worked.folder / OWNER).write_text(json.dumps({"process": 2**22 + 1, "since": 0.0}))
+    window = new_window()
+    dock = window.open("Project")
+    window.until(lambda: dock._left_behind.isVisibleTo(dock))
+    assert 'The project "study" was open' in dock._left_behind.sentence.text()
+    dock._left_behind.back_button.click()
+    np.testing.assert_array_equal(window.viewer.layers["mask"].data, worked.mask.data)
+    assert not dock._left_behind.isVisibleTo(dock)
+
+
+def test_saved_under_another_name_both_projects_are_whole(worked, tmp_path):
+    dock = worked.docks["Project"][1]
+    dock.save_as(str(worked.folder))
+    assert "is there already: choose another name" in dock.problem.text()
+    dock.save_as(str(tmp_path / "deeper" / "copy"))
+    assert dock.projects.folder == tmp_path / "deeper" / "copy.unetproject"
+    assert not (worked.folder / OWNER).exists()
+    worked.paint.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    keep(worked)
+    before, after = ((folder / "layer1.planes").stat().st_size for folder in (worked.folder, dock.projects.folder))
+    assert before < after
+    assert read_project(dock.projects.folder).scans[0].relative == "../../scans/one.nii.gz"
+    dock.new(str(tmp_path / "next"))
+    assert not worked.viewer.layers
+    assert not worked.workspace.session.models
