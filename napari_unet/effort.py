@@ -65,6 +65,11 @@ class Attention:
         return min(now - then, LONGEST_TICK) if then is not None and in_front and now < self._until else 0.0
 
 
+def duration(seconds: float) -> str:
+    """Say how long something took ("42 s", "3 min")."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
 def advice(series: Sequence[SliceEffort], amount: Callable[[int], str]) -> str:
     """Say in a sentence whether it is worth to look at more slices.
 
@@ -93,7 +98,7 @@ def advice(series: Sequence[SliceEffort], amount: Callable[[int], str]) -> str:
         return f"You looked at {len(telling)} of the {LAST} slices that it takes to say whether you can stop."
     last = telling[-LAST:]
     changed, mask = sum(effort.changed for effort in last), sum(effort.mask for effort in last)
-    each = f"{sum(effort.seconds for effort in last) / LAST:.0f} s each"
+    each = f"{duration(sum(effort.seconds for effort in last) / LAST)} each"
     share = changed / mask
     if share <= ENOUGH:
         needed = f"{amount(changed)} ({share:.1%} of the mask there)" if changed else "no change"

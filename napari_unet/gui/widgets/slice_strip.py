@@ -1,6 +1,6 @@
 """A strip with a mark for every slice: how far each is, and which one is in view."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
@@ -36,6 +36,8 @@ class SliceStrip(QWidget):
         super().__init__(parent)
         self._states: tuple[SliceState, ...] = ()
         self._current = 0
+        self.describe: Callable[[int], str] = str
+        """Says of a slice what is known of it."""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Slices")
@@ -86,10 +88,9 @@ class SliceStrip(QWidget):
             self.chosen.emit(min(max(self._current + step, 0), len(self._states) - 1))
 
     def event(self, event: QEvent | None) -> bool:
-        """Say of the slice under the mouse how far it is (Qt calls this)."""
+        """Say of the slice under the mouse what is known of it (Qt calls this)."""
         if isinstance(event, QHelpEvent) and self._states:
-            z = self._slice_at(int(event.pos().x()))
-            QToolTip.showText(event.globalPos(), f"slice {z}: {self._states[z].value}", self)
+            QToolTip.showText(event.globalPos(), self.describe(self._slice_at(int(event.pos().x()))), self)
             return True
         return super().event(event)
 

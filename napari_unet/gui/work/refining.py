@@ -201,10 +201,12 @@ class Refinement(LabelsActivity):
 
 
 def amount(voxels: int, voxel_ml: float | None) -> str:
-    """Say how much some voxels are ("0.31 ml"); by their number when ``voxel_ml``, the volume of one, is unknown."""
+    """Say how much some voxels are ("0.31 ml", "2.5 mm³"); by their number when the volume of one is unknown."""
     if voxel_ml is None:
         return f"{voxels:,} voxel{'s' * (voxels != 1)}"
     volume = voxels * voxel_ml
+    if 0 < volume < 0.01:
+        return f"{1000 * volume:.2g} mm³"
     return f"{volume:,.2f} ml" if volume < 10 else f"{volume:,.1f} ml"
 
 

@@ -29,6 +29,8 @@ class SliceClock(QObject):
         The viewer.
     """
 
+    counted = Signal()
+    """Some seconds were noted."""
     looked_at = Signal(object)
     """One more slice of this mask was looked at."""
 
@@ -58,11 +60,8 @@ class SliceClock(QObject):
         sign = (mouse.x(), mouse.y(), viewer.dims.current_step, revision(mask))
         seconds = self._attention.seconds(monotonic(), sign, QApplication.activeWindow() is not None)
         review = review_of(mask)
-        if (
-            seconds
-            and review is not None
-            and mask.visible
-            and is_along_slices(viewer, mask)
-            and review.spend(slice_in_view(viewer, mask), seconds)
-        ):
+        if not (seconds and review is not None and mask.visible and is_along_slices(viewer, mask)):
+            return
+        if review.spend(slice_in_view(viewer, mask), seconds):
             self.looked_at.emit(mask)
+        self.counted.emit()
