@@ -29,7 +29,7 @@ class Edit:
     name
         In words: what "Undo" says it takes back.
     settings
-        How it is done, in the form of JSON; kept with the layer until it is undone.
+        How it is done, in the form of JSON; kept with the layer until it is undone. Empty for what a person did.
     """
 
     name: str
@@ -229,7 +229,8 @@ def _note_applied(event: Any) -> None:
     layer = event.source
     known, undone, done = applied(layer), _edits(layer._redo_history), _edits(layer._undo_history)
     kept = [settings for settings in known if not any(settings is edit.settings for edit in undone)]
-    kept += [edit.settings for edit in done if not any(edit.settings is settings for settings in kept)]
+    new = [edit.settings for edit in done if edit.settings]  # a click has none: it says nothing of how a mask was made
+    kept += [settings for settings in new if not any(settings is other for other in kept)]
     if len(kept) != len(known):
         note_applied(layer, kept)
 

@@ -6,7 +6,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.annotation import BACKGROUND, PaintSummary, as_paint, count_slices, new_class
-from napari_unet.gui.layers.scans import class_look, place_of, scan_of, voxels_of
+from napari_unet.gui.layers.scans import class_look, place_of, review_of, scan_of, voxels_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.recount import Recount
 from napari_unet.scan import Scan
@@ -46,6 +46,21 @@ def choose_background(layer: Labels) -> None:
     """Let the brush paint background (key G)."""
     layer.selected_label = BACKGROUND
     layer.mode = "paint"
+
+
+def is_paint(layer: Labels, chosen: str) -> bool:
+    """Whether a layer is paint, where 0 is not painted, and no mask, where 0 is background.
+
+    Parameters
+    ----------
+    layer
+        A labels layer in memory.
+    chosen
+        The name of the layer that is chosen as paint.
+    """
+    if review_of(layer) is not None:
+        return False
+    return layer.name == chosen or bool((voxels_of(layer).max(initial=0)) == BACKGROUND)
 
 
 class PaintCounter(QObject):
