@@ -55,8 +55,8 @@ class Suggestion:
     place: tuple[float, float] | None = None
 
     def sentence(self) -> str:
-        """Say it in one line ("Slice 17: unsure along 14 % of the edge; unlike the slices you painted.")."""
-        return f"Slice {self.z}: {self.reason}."
+        """Say it in one line ("Look at slice 17 next: unsure along 14 % of the edge; like the slices you painted.")."""
+        return f"Look at slice {self.z} next: {self.reason}."
 
 
 def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look]) -> Suggestion | None:
@@ -102,7 +102,8 @@ def _unlike(slices: list[int], others: list[int], looks: Mapping[int, Look]) -> 
     if not others:
         return np.ones(len(slices))
     ours, theirs = (np.stack([looks[z].features for z in some]).astype(float) for some in (slices, others))
-    unlike: NDArray[np.float64] = np.sqrt(((ours[:, None] - theirs) ** 2).sum(-1)).min(1)
+    squared = (ours**2).sum(1)[:, None] + (theirs**2).sum(1) - 2 * ours @ theirs.T
+    unlike: NDArray[np.float64] = np.sqrt(squared.min(1).clip(0))
     return unlike
 
 

@@ -10,13 +10,16 @@ from dataclasses import astuple, dataclass
 from enum import Enum
 from math import nan, prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, UNPAINTED
 from napari_unet.effort import LOOKED_AT, SliceEffort
+
+if TYPE_CHECKING:
+    from napari_unet.looking import Look
 
 FAST = 1
 """How hard zlib tries: labels are long runs, and shrink a hundredfold as it is."""
@@ -59,13 +62,9 @@ class ReviewSummary:
         return bool(self.corrected or self.reviewed)
 
     @property
-    def next_slice(self) -> int | None:
-        """The slice not looked at that is furthest from any that was; None when all were."""
-        looked_at = [z for z, state in enumerate(self.states) if state is not SliceState.PREDICTED]
-        left = [z for z, state in enumerate(self.states) if state is SliceState.PREDICTED]
-        if not left or not looked_at:
-            return left[len(left) // 2] if left else None
-        return max(left, key=lambda z: min(abs(z - other) for other in looked_at))
+    def looked_at(self) -> set[int]:
+        """The slices that were painted, corrected or found right."""
+        return {z for z, state in enumerate(self.states) if state is not SliceState.PREDICTED}
 
     def sentence(self) -> str:
         """Say it in one line ("2 slices reviewed, 3 corrected; 129 of 134 not looked at")."""
@@ -94,6 +93,8 @@ class Review:
         self.reviewed = set(reviewed)
         self.seconds: dict[int, float] = {}
         """How long a person worked on a slice, in the order they were looked at."""
+        self.looks: dict[int, Look] = {}
+        """What the prediction found out in passing, by slice: it tells where to look next."""
         self._earlier: tuple[SliceEffort, ...] = ()
         self._taken_over: frozenset[int] = frozenset()
         self._written: dict[int, bytes] = {}
@@ -128,7 +129,7 @@ class Review:
         """
         self._earlier = effort
         self._taken_over = frozenset(before.reviewed)
-        self.reviewed |= before.reviewed
+        self.reviewed = self.reviewed | before.reviewed  # another thread may go through the marks
 
     def notes(self) -> dict[str, Any]:
         """Say, as JSON values, what is known beside voxels: marks, and what slices took."""
@@ -142,7 +143,7 @@ class Review:
     def take_notes(self, notes: Mapping[str, Any]) -> None:
         """Know what another review of the same mask said in its notes."""
         self.reviewed = set(notes["reviewed"])
-        self.seconds = {z: seconds for z, seconds in notes.get("seconds", ())}
+        self.seconds = dict(notes.get("seconds", ()))
         self._taken_over = frozenset(notes.get("taken_over", ()))
         self._earlier = tuple(SliceEffort(*effort) for effort in notes.get("earlier", ()))
 

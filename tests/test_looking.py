@@ -40,7 +40,9 @@ def test_one_of_a_kind_is_enough_for_now():
 def test_the_reason_is_said_in_words_with_the_place():
     looks = {0: look(0.1, 0.0), 1: look(0.1, 9.0), 2: look(0.1, 0.1)}
     suggestion = where_next(3, {0}, looks)
-    assert suggestion.sentence() == "Slice 1: unsure along 14 % of the edge; unlike the slices you painted."
+    assert (
+        suggestion.sentence() == "Look at slice 1 next: unsure along 14 % of the edge; unlike the slices you painted."
+    )
     assert suggestion.place == (10.0, 20.0)
     assert "; like the slices you painted" in where_next(3, {0}, {**looks, 2: look(99.0, 0.1)}).reason
     assert where_next(3, set(), looks).reason == "unsure along 14 % of the edge"
@@ -57,7 +59,7 @@ def test_a_mask_about_which_nothing_was_found_out_goes_by_distance(looked_at, z)
 
 
 def test_distance_is_said_in_words():
-    assert where_next(9, {0, 1}, {}).sentence() == "Slice 8: 7 slices away from any you looked at."
+    assert where_next(9, {0, 1}, {}).sentence() == "Look at slice 8 next: 7 slices away from any you looked at."
 
 
 def test_slices_of_air_come_last():

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from napari_unet.gui.layers.scans import METADATA, REVIEW, review_of
 from napari_unet.gui.widgets.slice_strip import SliceStrip
 from napari_unet.gui.work.learning_again import comparison
+from napari_unet.looking import Look
 from napari_unet.review import Review, SliceState
 
 
@@ -101,6 +102,33 @@ def test_keys_mark_slices_and_go_on(written):
     written.until(lambda: set(states(written)) == {SliceState.REVIEWED})
     press(viewer, "Shift-R")
     written.until(lambda: SliceState.REVIEWED not in states(written))
+
+
+def test_next_goes_to_where_the_model_is_unsure_and_passes_over_what_was_seen(written):
+    viewer, panel = written.viewer, written.review.next
+    doubts = {0: 0.1, 2: 0.3, 3: 0.25}
+    review_of(written.mask).looks |= {
+        z: Look(doubt, doubt, (4.0, 10.0 * z), np.full(3, z, np.float32)) for z, doubt in doubts.items()
+    }
+    written.review.recount.count()
+    written.until(lambda: "slice 2" in panel.reason.text())
+    assert panel.reason.text() == "Look at slice 2 next: unsure along 30 % of the edge."
+    zoom = viewer.scene.camera.zoom
+    press(viewer, "N")
+    assert viewer.dims.current_step[0] == 2
+    assert viewer.scene.camera.center[1:] == (4.0, 20.0)
+    assert viewer.scene.camera.zoom == zoom
+    press(viewer, "N")
+    assert viewer.dims.current_step[0] == 3, "slice 2 was seen; 3 is more like it than 0 is, and in more doubt yet"
+    written.review.mark_slice()
+    written.until(lambda: "slice 0" in panel.reason.text())
+    assert panel.reason.text().endswith("; unlike the slices you painted.")
+    panel.button.click()
+    assert viewer.dims.current_step[0] == 0
+    panel.button.click()
+    assert viewer.dims.current_step[0] == 2, "nothing else is left: what was passed over comes again"
+    written.review.mark_all()
+    written.until(lambda: not panel.button.isEnabled())
 
 
 def test_keys_go_with_the_dock(written):

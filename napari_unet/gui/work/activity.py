@@ -271,6 +271,17 @@ def look_at_slice(viewer: ViewerModel, layer: Layer, z: int) -> None:
         viewer.dims.set_point(axis - layer.ndim, world[axis])
 
 
+def look_at_place(viewer: ViewerModel, layer: Layer, place: tuple[float, float]) -> None:
+    """Bring a place (y, x), in voxels, of the slice in view to the middle of the view; the zoom stays."""
+    if not is_along_slices(viewer, layer):
+        return
+    axes = axes_of(layer)
+    position = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
+    position[[axes.index("Y"), axes.index("X")]] = place
+    world = layer.data_to_world(position)
+    viewer.scene.camera.center = (0, *(world[axis - viewer.dims.ndim] for axis in viewer.dims.displayed))
+
+
 def _slice_axes(layer: Layer) -> list[int]:
     """Give the axes of a layer that slices are counted along, the outermost first."""
     axes = axes_of(layer)

@@ -166,6 +166,7 @@ class Prediction(ScanActivity):
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, SlicesDone):
+            self._review.looks |= event.looks
             self._show(event.slices)
 
     def _show(self, slices: Sequence[int]) -> None:
