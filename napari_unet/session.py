@@ -374,17 +374,19 @@ class Session:
         """Note that a verb is over."""
         self.update(running=self._state.running - {verb})
 
-    def add_model(self, model: TrainedModel) -> None:
+    def add_model(self, model: TrainedModel, *, choose: bool = True) -> None:
         """Put a model at the head of the list, in the place of one from the same file, and choose it."""
         self._models = (model, *(other for other in self._models if other.path != model.path))
         self.models_changed.emit(self._models)
-        self.update(model=model)
+        if choose:
+            self.update(model=model)
 
-    def forget_models(self) -> None:
-        """Forget all models; their files stay."""
-        self._models = ()
-        self.models_changed.emit(())
-        self.update(model=None)
+    def forget_models(self, *models: TrainedModel) -> None:
+        """Forget these models, or all when none is named; their files stay."""
+        self._models = tuple(model for model in self._models if models and model not in models)
+        if self._state.model not in self._models:
+            self.update(model=next(iter(self._models), None))
+        self.models_changed.emit(self._models)
 
     def forget_listeners(self) -> None:
         """Tell nobody any more, until somebody listens anew."""

@@ -1,16 +1,17 @@
 """The Review dock: how far a mask is looked through, what was corrected, and learning from it."""
 
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import TIMES
-from napari_unet.gui.layers.scans import review_of, scan_of, voxels_of
+from napari_unet.gui.layers.scans import images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
 from napari_unet.gui.widgets.job_panel import JobPanel
+from napari_unet.gui.widgets.live_panel import LivePanel
 from napari_unet.gui.widgets.slice_strip import SliceStrip, legend
 from napari_unet.gui.widgets.undo_buttons import UndoButtons
 from napari_unet.gui.work.activity import Ending, How, is_along_slices, look_at_slice, slice_in_view
@@ -57,6 +58,7 @@ class ReviewDock(Dock):
             self.time.addItem(words, seconds)
         self.time.setCurrentIndex(self.time.findData(DEFAULT_SECONDS))
         self.panel = JobPanel(self.workspace.learning_again, "Learn from corrections", can_stop=True)
+        self.live = LivePanel(self.workspace.live, self._images)
         self.back_button = QPushButton("Go back to the mask from before")
         self.back_button.setToolTip("Shows it again and chooses its model; the new mask is hidden, not deleted")
         self.undo = UndoButtons(self.workspace.history, self.workspace.undoing)
@@ -76,6 +78,7 @@ class ReviewDock(Dock):
         how_long.addRow("Time", self.time)
         self.column.addLayout(how_long)
         self.column.addWidget(self.panel)
+        self.column.addWidget(self.live)
         self.column.addWidget(self.back_button)
         self.column.addWidget(self.undo)
         self.column.addStretch()
@@ -115,6 +118,7 @@ class ReviewDock(Dock):
         self.workspace.marking.changed.disconnect(self._marked)
         self.undo.disconnect_history()
         self.panel.disconnect_activity()
+        self.live.disconnect_live()
         self.recount.follow((), None)
         self.mask_box.disconnect_viewer()
 
@@ -162,6 +166,9 @@ class ReviewDock(Dock):
 
     # --- what is chosen
 
+    def _images(self) -> list[Image]:
+        return [] if self.mask_box.layer is None else images_beneath(self.workspace.viewer, self.mask_box.layer)
+
     def _review(self) -> Review | None:
         return None if self.mask_box.layer is None else review_of(self.mask_box.layer)
 
@@ -207,6 +214,7 @@ class ReviewDock(Dock):
             self._take_mask()
             return
         self.panel.set_readiness(self.session.readiness(Verb.REVIEW))
+        self.live.look_for_scan()
         summary = None if state.review is None else state.review.summary
         for widget in (self.strip, self.legend, self.progress, self.here, self.right_button, self.next_button):
             widget.setVisible(summary is not None)

@@ -19,6 +19,7 @@ from napari_unet.gui.widgets.class_list import ClassList
 from napari_unet.gui.widgets.fill_panel import FillPanel
 from napari_unet.gui.widgets.forms import ConfigForm
 from napari_unet.gui.widgets.job_panel import JobPanel
+from napari_unet.gui.widgets.live_panel import LivePanel
 from napari_unet.gui.widgets.patches_window import PatchesWindow
 from napari_unet.gui.widgets.plot import LearningPlot
 from napari_unet.gui.widgets.report_window import ReportWindow
@@ -72,6 +73,7 @@ class TrainDock(Dock):
         self.patches_button = QPushButton("What the network sees…")
         self.counter = PaintCounter(self.workspace.background, self)
         self.panel = JobPanel(self.workspace.training, "Train", can_stop=True)
+        self.live = LivePanel(self.workspace.live, lambda: self.scan.layers)
         self.plot = LearningPlot()
         self.after = QWidget()
         self.predict_button = QPushButton("Predict")
@@ -107,6 +109,7 @@ class TrainDock(Dock):
         folded.addWidget(self.form)
         self.column.addWidget(Folded("Advanced", advanced))
         self.column.addWidget(self.panel)
+        self.column.addWidget(self.live)
         after = QHBoxLayout(self.after)
         after.setContentsMargins(0, 0, 0, 0)
         after.addWidget(self.predict_button)
@@ -150,6 +153,7 @@ class TrainDock(Dock):
         training.reported.disconnect(self._report)
         training.ended.disconnect(self._ended)
         self.panel.disconnect_activity()
+        self.live.disconnect_live()
         self.begin.leave()
         self.session.changed.disconnect(self._show_state)
         self._follow_paint(None, None)
@@ -323,6 +327,7 @@ class TrainDock(Dock):
 
     def _show_state(self, state: State) -> None:
         self.panel.set_readiness(self.session.readiness(Verb.TRAIN))
+        self.live.look_for_scan()
         summary = state.paint_summary
         painted = summary is not None and bool(summary.labels)
         self.sentence.setVisible(painted)

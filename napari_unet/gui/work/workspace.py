@@ -18,6 +18,7 @@ from napari_unet.gui.work.filling import Filling
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.keeping import Keeper
 from napari_unet.gui.work.learning_again import LearningAgain
+from napari_unet.gui.work.live import LIVE_ENGINES, Live
 from napari_unet.gui.work.marking import Marking
 from napari_unet.gui.work.patches import PatchPreview
 from napari_unet.gui.work.predicting import Prediction, Wish
@@ -62,6 +63,7 @@ class Workspace:
         self.marking.changed.connect(self.keeper.keep_soon)
         surroundings = Surroundings(self._viewer, self.session, self.exchange, self.background, self.history)
         self.training = Training(surroundings, self.engine)
+        self.live = Live(surroundings, JobRunner(self.background, LIVE_ENGINES))
         self.patches = PatchPreview(surroundings, JobRunner(self.background, ()))
         self.prediction = Prediction(surroundings, self.engine)
         self.learning_again = LearningAgain(surroundings, self.training, self.prediction)
@@ -167,11 +169,13 @@ class Workspace:
             self.engine.close()
             self.refinery.close()
             self.patches.end()
+            self.live.end()
 
     def close(self) -> None:
         """End everything and remove the shared files: the viewer is gone."""
         self._closed = True
         self.patches.end()
+        self.live.end()
         self.engine.close()
         self.refinery.close()
         self.background.close()
