@@ -3,9 +3,11 @@
 from typing import Any
 
 from napari.components import ViewerModel
+from napari.layers import Image
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QFormLayout, QFrame, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from napari_unet.gui.widgets.choices import choice_of, choose
 from napari_unet.gui.widgets.left_behind_panel import LeftBehindPanel
 from napari_unet.gui.work.workspace import workspace_of
 
@@ -45,12 +47,22 @@ class Dock(QScrollArea):
     def leave(self) -> None:
         """Let go of everything that outlives the dock."""
 
+    def choices(self) -> dict[str, QWidget]:
+        """Name the controls in which something is chosen that a project keeps."""
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """Give what is chosen, as JSON values by name, for a project to keep."""
-        return {}
+        return {name: choice_of(control) for name, control in self.choices().items()}
 
     def take_settings(self, settings: dict[str, Any]) -> None:
         """Choose what was chosen before, as far as that is possible now."""
+        for name, control in self.choices().items():
+            if settings.get(name) is not None:
+                choose(control, settings[name])
+
+    def take_scan(self, images: list[Image]) -> None:
+        """Choose a scan that came into view, and its layers."""
 
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the dock out of the window, which is how it closes it (Qt calls this)."""
@@ -58,11 +70,13 @@ class Dock(QScrollArea):
             if isinstance(parent := self.parent(), QDockWidget):
                 if not self._docked:
                     self.workspace.projects.follow(self.title, self)
+                    self.workspace.projects.scans.shown.connect(self.take_scan)
                 self._docked = True
                 parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
                 self._docked = False
                 self._left_behind.disconnect_keeper()
+                self.workspace.projects.scans.shown.disconnect(self.take_scan)
                 self.workspace.projects.forget(self.title)
                 self.leave()
                 self.deleteLater()

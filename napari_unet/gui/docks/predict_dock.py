@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from napari.components import ViewerModel
+from napari.layers import Image
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QApplication,
@@ -105,6 +106,15 @@ class PredictDock(Dock):
         self.workspace.prediction.volumes_counted.disconnect(self._show_volumes)
         self.scan.disconnect_viewer()
         self.scope.disconnect_viewer()
+
+    def choices(self) -> dict[str, QWidget]:
+        """Name the controls in which something is chosen that a project keeps."""
+        boxes = {"show probabilities": self.show_likely, "show doubt": self.show_doubt, "keep probabilities": self.keep}
+        return {**boxes, "parameters": self.form}
+
+    def take_scan(self, images: list[Image]) -> None:
+        """Choose a scan that came into view."""
+        self.scan.choose(images)
 
     def start(self) -> None:
         """Predict."""

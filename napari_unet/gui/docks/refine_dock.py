@@ -1,7 +1,7 @@
 """The Refine dock: a mask, the steps, a preview of the slice in view, and Apply to a new layer or to the mask."""
 
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QWidget
 
@@ -123,6 +123,15 @@ class RefineDock(Dock):
         self.workspace.viewer.dims.events.current_step.disconnect(self._preview_soon)
         for chooser in (self.mask_box, self.scan, self.region_box):
             chooser.disconnect_viewer()
+
+    def choices(self) -> dict[str, QWidget]:
+        """Name the controls in which something is chosen that a project keeps."""
+        return {"steps": self.steps, "keep paint": self.keep_paint, "result": self.where}
+
+    def take_scan(self, images: list[Image]) -> None:
+        """Choose a scan that came into view, and its mask."""
+        self.scan.choose(images)
+        self.mask_box.choose(self.workspace.newest_on(images, reviewed=True))
 
     def start(self) -> None:
         """Refine the whole mask."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.annotation import ClassInfo, PaintSummary, classes_for
@@ -20,6 +20,7 @@ from napari_unet.gui.widgets.fill_panel import FillPanel
 from napari_unet.gui.widgets.forms import ConfigForm
 from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.live_panel import LivePanel
+from napari_unet.gui.widgets.other_scans_box import OtherScansBox
 from napari_unet.gui.widgets.patches_window import PatchesWindow
 from napari_unet.gui.widgets.plot import LearningPlot
 from napari_unet.gui.widgets.report_window import ReportWindow
@@ -72,6 +73,7 @@ class TrainDock(Dock):
         self.form = ConfigForm(TrainConfig(), exclude={"unpainted", "time_limit"})
         self.patches_button = QPushButton("What the network sees…")
         self.counter = PaintCounter(self.workspace.background, self)
+        self.other_scans = OtherScansBox(self.workspace, self.scan)
         self.panel = JobPanel(self.workspace.training, "Train", can_stop=True)
         self.live = LivePanel(self.workspace.live, lambda: self.scan.layers)
         self.plot = LearningPlot()
@@ -97,6 +99,7 @@ class TrainDock(Dock):
         self.column.addLayout(unpainted)
         self.column.addWidget(self.sentence)
         self.column.addWidget(self.warning)
+        self.column.addWidget(self.other_scans)
         how_long = QHBoxLayout()
         for words, box in (("Time", self.time), ("Start", self.begin)):
             how_long.addWidget(QLabel(words))
@@ -154,12 +157,23 @@ class TrainDock(Dock):
         training.ended.disconnect(self._ended)
         self.panel.disconnect_activity()
         self.live.disconnect_live()
+        self.other_scans.disconnect_keeper()
         self.begin.leave()
         self.session.changed.disconnect(self._show_state)
         self._follow_paint(None, None)
         self.fill.disconnect_workspace()
         self.scan.disconnect_viewer()
         self.paint.disconnect_viewer()
+
+    def choices(self) -> dict[str, QWidget]:
+        """Name the controls in which something is chosen that a project keeps."""
+        boxes = {"unpainted": self.unpainted, "time": self.time}
+        return {**boxes, "other scans": self.other_scans, "parameters": self.form}
+
+    def take_scan(self, images: list[Image]) -> None:
+        """Choose a scan that came into view, and its paint."""
+        self.scan.choose(images)
+        self.paint.choose(self.workspace.newest_on(images, reviewed=False))
 
     @property
     def config(self) -> TrainConfig:

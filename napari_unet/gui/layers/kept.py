@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 
 from napari_unet.annotation import ClassInfo
 from napari_unet.gui.layers.edits import applied, note_applied
@@ -36,6 +36,11 @@ def origin_of(image: Image) -> list[str]:
     if image.source.path:
         return [str(image.source.path)]
     return list(image.source.sample or ())
+
+
+def is_of_another_scan(layer: Layer) -> bool:
+    """Whether a layer is hidden because another scan of the project is in view."""
+    return SHOWN in layer.metadata.get(METADATA, {})
 
 
 def about_layer(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction, QWheelEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QSizePolicy, QWidget
 
+from napari_unet.gui.layers.kept import is_of_another_scan
 from napari_unet.gui.layers.scans import axes_of
 from napari_unet.gui.widgets.menu_button import MenuButton
 
@@ -205,9 +206,10 @@ def _first_axis(layer: Image) -> str:
 
 
 def _is_image(layer: Layer) -> bool:
-    return isinstance(layer, Image)
+    return isinstance(layer, Image) and not is_of_another_scan(layer)
 
 
 def is_labels(layer: Layer) -> bool:
     """Whether it is a labels layer that a person may paint on: previews are not."""
-    return isinstance(layer, Labels) and (layer.editable or getattr(layer, "multiscale", False))
+    editable = isinstance(layer, Labels) and (layer.editable or getattr(layer, "multiscale", False))
+    return editable and not is_of_another_scan(layer)

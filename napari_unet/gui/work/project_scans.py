@@ -164,6 +164,7 @@ class ProjectScans(QObject):
         for layer in viewer.layers:
             _set_shown(layer, self._belongs(layer, scan))
         self._keeper.set_project(project.model_copy(update={"shown": number}))
+        viewer.layers.events.reordered()  # what docks offer to choose from is another
         viewer.reset_view()
         self.shown.emit(images)
 

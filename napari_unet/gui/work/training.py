@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -12,8 +13,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slices
-from napari_unet.config import TrainConfig
+from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slices, with_background
+from napari_unet.config import TrainConfig, Unpainted
 from napari_unet.events import EpochDone, Event, Preview, Stop
 from napari_unet.gui.layers.live_labels import LiveLabels
 from napari_unet.gui.layers.scans import scan_of, voxels_of
@@ -42,12 +43,17 @@ class Lend(Protocol):
 
 @dataclass(frozen=True)
 class Painted:
-    """A scan as its channels, the voxels of its paint in the shape of the user, the name of the paint, its reading."""
+    """A scan as its channels, the voxels of its paint in the shape of the user, its name, its reading, its classes."""
 
     scans: list[Scan]
     voxels: NDArray[Any]
     name: str
     read: Reading | None = None
+    classes: tuple[ClassInfo, ...] = ()
+
+
+Elsewhere: TypeAlias = Callable[[Reading], Painted | None]
+"""Gives the paint of another scan, in which what is not painted is unknown, when it is called in a thread."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class Training(ScanActivity):
         self._classes: tuple[ClassInfo, ...] = ()
         self._shared_preview: SharedArray | None = None
         self._preview: LiveLabels | None = None
+        self.elsewhere: Callable[[Sequence[Image]], list[Elsewhere]] = _nowhere
+        """Gives what else there is to learn from than on these layers."""
 
     def start(
         self,
@@ -126,28 +134,36 @@ class Training(ScanActivity):
         again = self._learned_before(viewer, beginning, paint if lesson is None else lesson.paint)
         if lesson is not None and lesson.paint is not None:
             again.append(Painted(scans, voxels_of(lesson.paint), lesson.paint.name))
-        if lesson is not None:
-            again = [replace(painted, read=lesson.read_paint) for painted in again]
+        before = [image for refs, _ in self._sources_of(beginning) for ref in refs if (image := ref()) is not None]
+        elsewhere = self.elsewhere([*images, *before])
+        read_paint = partial(with_background, unpainted=config.unpainted) if lesson is None else lesson.read_paint
+        if lesson is not None or elsewhere:  # where corrections are learned from, the rest of them is not known
+            again = [replace(painted, read=read_paint) for painted in again]
+            config = config.model_copy(update={"unpainted": Unpainted.UNKNOWN})
         if self._preview is not None and self._preview.lies_on(images[0]):
             self._preview.show_empty()
         else:
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        painted, looked_at = Painted(scans, voxels, name, None if lesson is None else lesson.read), self._looked_at
+        read = lesson.read if lesson is not None else read_paint if elsewhere else None
+        painted, looked_at = Painted(scans, voxels, name, read), self._looked_at
         start_path = "" if beginning.model is None else str(beginning.model.path)
         unfinished = beginning.unfinished or (None if start_path else new_state())
         model_path = str(self._exchange.path(SUFFIX))
 
         def make_request() -> TrainRequest:
-            scan, paint_of_it, labels = share(painted, self._exchange, self._lend)
-            before = [share(one, self._exchange, self._lend) for one in again]
-            self._shared_preview = self._lend(self._exchange.empty(paint_of_it.shape, np.uint8))
+            others = [one for find in elsewhere if (one := find(read_paint)) is not None]
+            known = (*(info for one in others for info in one.classes), *self._classes)
+            learned, repeated = ([painted, *others], again) if not start_path else ([painted], [*again, *others])
+            scans, paints, labels = zip(*(share(one, self._exchange, self._lend) for one in learned), strict=True)
+            before = [share(one, self._exchange, self._lend) for one in repeated]
+            self._shared_preview = self._lend(self._exchange.empty(paints[0].shape, np.uint8))
             return TrainRequest(
-                scans=(scan,),
-                paints=(paint_of_it,),
+                scans=scans,
+                paints=paints,
                 config=config,
-                classes=classes_for(labels, self._classes),
+                classes=classes_for(set().union(*labels), known),
                 model_path=model_path,
                 preview=self._shared_preview,
                 look_at=looked_at,
@@ -227,6 +243,11 @@ class Training(ScanActivity):
         self._shared_preview = None
         if ending.how is not How.DONE:
             self.remove_preview()
+
+
+def _nowhere(images: Sequence[Image]) -> list[Elsewhere]:
+    """Find nothing else to learn from."""
+    return []
 
 
 def share(painted: Painted, exchange: Exchange, lend: Lend) -> tuple[SharedScan, SharedArray, set[int]]:

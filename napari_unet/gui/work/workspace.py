@@ -11,9 +11,10 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.gui.layers.scans import mask_shape_of, read_units, warm_up_colours
+from napari_unet.gui.layers.scans import images_beneath, mask_shape_of, read_units, review_of, warm_up_colours
 from napari_unet.gui.work.activity import Surroundings
 from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.elsewhere import OtherScans
 from napari_unet.gui.work.filling import Filling
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.keeping import Keeper
@@ -72,6 +73,8 @@ class Workspace:
         self.filling = Filling(surroundings, self.refinery)
         self.suggesting = Suggesting(surroundings, self.refinery)
         self.projects = Projects(self._viewer, self.session, self.keeper)
+        self.other_scans = OtherScans(self._viewer, self.keeper)
+        self.training.elsewhere = self.other_scans.beside
         for work in (self.training, self.prediction, self.refinement, self.filling):
             work.ended.connect(self.projects.note)
         self.refine_preview.ended.connect(self._start_next)
@@ -122,6 +125,14 @@ class Workspace:
             return None
         layer = layers[paint.name]
         return layer if layer is not mask and mask_shape_of(layer) == mask_shape_of(mask) else None
+
+    def newest_on(self, images: Sequence[Image], *, reviewed: bool) -> Labels | None:
+        """Find the topmost labels layer on a scan that a model wrote, or that none did; None when there is none."""
+        for layer in reversed(self.viewer.layers):
+            editable = isinstance(layer, Labels) and layer.editable and (review_of(layer) is not None) == reviewed
+            if editable and images_beneath(self.viewer, layer) == list(images):
+                return layer
+        return None
 
     def when_refinery_is_free(self, start: Callable[[], None]) -> None:
         """Start a job of the process for refinement as soon as a preview has made room for it."""
