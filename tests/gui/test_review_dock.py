@@ -165,6 +165,22 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     assert not after.visible
     assert after in predicted.viewer.layers
     assert predicted.workspace.session.state.model == models[0]
+    undoing = predicted.workspace.undoing
+    undoing.undo()
+    assert (mask.visible, after.visible, review.mask_box.layer) == (False, True, after)
+    assert predicted.workspace.session.state.model.path == review_of(after).model
+    after.mode = "paint"
+    after.paint((1, 5, 5), 1)
+    painted = after.data.copy()
+    undoing.undo()
+    undoing.undo()
+    assert (mask.visible, after.visible, review.mask_box.layer) == (True, False, mask)
+    assert predicted.workspace.session.state.model == models[0]
+    assert review.undo.redo_button.text() == "Redo: learning from corrections (Ctrl+Shift+Z)"
+    for _ in range(2):
+        undoing.redo()
+    assert (mask.visible, after.visible) == (False, True)
+    np.testing.assert_array_equal(after.data, painted)
 
 
 def test_cancelling_leaves_everything_as_it_was(predicted):

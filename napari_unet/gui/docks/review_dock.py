@@ -3,24 +3,29 @@
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
+from napari_unet.effort import duration
 from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import TIMES
 from napari_unet.gui.layers.scans import images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
+from napari_unet.gui.widgets.effort_panel import EffortPanel
 from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.live_panel import LivePanel
+from napari_unet.gui.widgets.next_panel import NEXT_KEY, NextPanel
 from napari_unet.gui.widgets.slice_strip import SliceStrip, legend
 from napari_unet.gui.widgets.undo_buttons import UndoButtons
-from napari_unet.gui.work.activity import Ending, How, is_along_slices, look_at_slice, slice_in_view
+from napari_unet.gui.work.activity import is_along_slices, look_at_place, look_at_slice, slice_in_view
 from napari_unet.gui.work.recount import Recount
 from napari_unet.gui.work.refining import amount
+from napari_unet.gui.work.slice_clock import SliceClock
+from napari_unet.looking import Suggestion
 from napari_unet.review import Review, ReviewSummary
 from napari_unet.session import Ready, ReviewInfo, State, Verb
 
-REVIEWED_KEY, ALL_REVIEWED_KEY, NEXT_KEY = "R", "Shift-R", "N"
+REVIEWED_KEY, ALL_REVIEWED_KEY = "R", "Shift-R"
 NOT_PREDICTED = "This mask was not predicted here, so nobody knows what was corrected: choose a prediction."
 DEFAULT_SECONDS = 30
 
@@ -40,6 +45,7 @@ class ReviewDock(Dock):
     def _make_controls(self) -> None:
         self.mask_box = LayerChooser(self.workspace.viewer, is_labels, NO_MASK)
         self.strip = SliceStrip()
+        self.strip.describe = self._describe
         self.legend = QLabel(legend())
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
@@ -51,12 +57,13 @@ class ReviewDock(Dock):
             "Every voxel of this slice is right: the model learns from all of it, and never changes it.\n"
             "Shift+R marks all slices."
         )
-        self.next_button = QPushButton(f"Next to look at ({NEXT_KEY})")
-        self.next_button.setToolTip("Goes to the slice that is furthest from any you painted, corrected or found right")
+        self.next = NextPanel()
         self.time = ComboBox()
         for seconds, words in TIMES.items():
             self.time.addItem(words, seconds)
         self.time.setCurrentIndex(self.time.findData(DEFAULT_SECONDS))
+        self.effort = EffortPanel()
+        self.clock = SliceClock(self.workspace.viewer, self)
         self.panel = JobPanel(self.workspace.learning_again, "Learn from corrections", can_stop=True)
         self.live = LivePanel(self.workspace.live, self._images)
         self.back_button = QPushButton("Go back to the mask from before")
@@ -70,10 +77,9 @@ class ReviewDock(Dock):
         self.column.addLayout(choices)
         for widget in (self.strip, self.legend, self.progress, self.here):
             self.column.addWidget(widget)
-        slices = QHBoxLayout()
-        slices.addWidget(self.right_button)
-        slices.addWidget(self.next_button)
-        self.column.addLayout(slices)
+        self.column.addWidget(self.right_button)
+        self.column.addWidget(self.next)
+        self.column.addWidget(self.effort)
         how_long = rows()
         how_long.addRow("Time", self.time)
         self.column.addLayout(how_long)
@@ -87,16 +93,20 @@ class ReviewDock(Dock):
     def _connect(self) -> None:
         viewer, learning = self.workspace.viewer, self.workspace.learning_again
         self.mask_box.chosen.connect(self._take_mask)
-        self.strip.chosen.connect(self._look_at)
+        for signal in (self.strip.chosen, self.effort.chosen):
+            signal.connect(self._look_at)
+        self.clock.looked_at.connect(self._looked_at)
+        self.clock.counted.connect(self._show_slice)
         self.right_button.clicked.connect(self.mark_slice)
-        self.next_button.clicked.connect(self.go_to_next)
+        self.next.button.clicked.connect(self.go_to_next)
+        self.next.chosen.connect(self._go_to)
         self.panel.pressed.connect(self.start)
         self.panel.stop.connect(self.workspace.training.stop_and_keep)
         self.back_button.clicked.connect(self._go_back)
         self.recount.counted.connect(self._take_summary)
         self.recount.failed.connect(self._take_problem)
         learning.began.connect(self.back_button.hide)
-        learning.ended.connect(self._learned)
+        learning.shown.connect(self._take_shown)
         self.workspace.marking.changed.connect(self._marked)
         self.session.changed.connect(self._show_state)
         for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
@@ -114,12 +124,13 @@ class ReviewDock(Dock):
             event.disconnect(self._show_slice)
         self.session.changed.disconnect(self._show_state)
         learning.began.disconnect(self.back_button.hide)
-        learning.ended.disconnect(self._learned)
+        learning.shown.disconnect(self._take_shown)
         self.workspace.marking.changed.disconnect(self._marked)
         self.undo.disconnect_history()
         self.panel.disconnect_activity()
         self.live.disconnect_live()
         self.recount.follow((), None)
+        self.clock.follow(None)
         self.mask_box.disconnect_viewer()
 
     def start(self) -> None:
@@ -151,17 +162,23 @@ class ReviewDock(Dock):
         if mask is self.mask_box.layer:
             self.recount.count()
 
+    def _looked_at(self, mask: Labels) -> None:
+        self.workspace.keeper.keep_soon(mask)
+        self.recount.count_soon()
+
     def go_to_next(self) -> None:
-        """Show the slice that is furthest from any that was looked at."""
-        if self._summary is not None and self._summary.next_slice is not None:
-            self._look_at(self._summary.next_slice)
+        """Show the slice to look at next, with the place on it in the middle."""
+        mask = self.mask_box.layer
+        if mask is not None:
+            self.next.go(slice_in_view(self.workspace.viewer, mask))
+
+    def _go_to(self, suggestion: Suggestion) -> None:
+        self._look_at(suggestion.z)
+        if self.mask_box.layer is not None and suggestion.place is not None:
+            look_at_place(self.workspace.viewer, self.mask_box.layer, suggestion.place)
 
     def _go_back(self) -> None:
-        before = self.workspace.learning_again.before
         self.workspace.learning_again.go_back()
-        if before is not None:
-            self.mask_box.choose(before)
-        self.back_button.hide()
         self.panel.forget_ending()
 
     # --- what is chosen
@@ -176,7 +193,10 @@ class ReviewDock(Dock):
         mask, review = self.mask_box.layer, self._review()
         paint = self._followed_paint = self.workspace.paint_on(mask)
         self._summary = None
+        self.next.follow(review)
         self.strip.show_states(())
+        self.effort.show_effort((), str)
+        self.clock.follow(None if review is None else mask)
         if mask is None or review is None:
             self.recount.follow((), None)
             info = None if mask is None else ReviewInfo(mask.name, problem=NOT_PREDICTED)
@@ -197,6 +217,8 @@ class ReviewDock(Dock):
             self._summary = summary
             self.session.update(review=ReviewInfo(self.mask_box.layer.name, summary))
             self.strip.show_states(summary.states)
+            self.next.show_summary(summary)
+            self.effort.show_effort(summary.effort, self._amount)
             self._show_slice()
 
     def _take_problem(self, text: str) -> None:
@@ -216,11 +238,23 @@ class ReviewDock(Dock):
         self.panel.set_readiness(self.session.readiness(Verb.REVIEW))
         self.live.look_for_scan()
         summary = None if state.review is None else state.review.summary
-        for widget in (self.strip, self.legend, self.progress, self.here, self.right_button, self.next_button):
+        for widget in (self.strip, self.legend, self.progress, self.here, self.right_button, self.next):
             widget.setVisible(summary is not None)
         if summary is not None:
             self.progress.setText(summary.sentence())
-            self.next_button.setEnabled(summary.next_slice is not None)
+
+    def _amount(self, voxels: int) -> str:
+        mask = self.mask_box.layer
+        return amount(voxels, None if mask is None else scan_of(mask).voxel_ml)
+
+    def _describe(self, z: int) -> str:
+        """Say of a slice how far it is, what was changed, and how long that took."""
+        summary, review = self._summary, self._review()
+        if summary is None or review is None:
+            return f"slice {z}"
+        changed, seconds = summary.corrected.get(z, 0), review.seconds.get(z, 0.0)
+        words = (summary.states[z].value, f"{self._amount(changed)} changed" * bool(changed), _time(seconds))
+        return f"slice {z}: {', '.join(filter(None, words))}"
 
     def _show_slice(self, event: object = None) -> None:
         mask, summary = self.mask_box.layer, self._summary
@@ -237,16 +271,19 @@ class ReviewDock(Dock):
         self.strip.show_current(z)
         self.right_button.setChecked(z in summary.reviewed)
         changed = summary.corrected.get(z, 0)
-        how_much = amount(changed, scan_of(mask).voxel_ml)
+        how_much = self._amount(changed)
         if z in summary.reviewed:
             what = f"right everywhere; the model wrote {how_much} of it differently" if changed else "right everywhere"
         else:
             what = f"you changed {how_much}" if changed else "as the model wrote it"
-        self.here.setText(f"Slice {z}: {what}.")
+        time = _time(0.0 if (review := self._review()) is None else review.seconds.get(z, 0.0))
+        self.here.setText(f"Slice {z}: {what}{f'; {time}' * bool(time)}.")
 
-    def _learned(self, ending: Ending) -> None:
-        after = self.workspace.prediction.layer()
-        if ending.how is How.DONE and after is not None:
-            self.mask_box.choose(after)
-            self.workspace.viewer.layers.selection.active = after
+    def _take_shown(self, mask: Labels) -> None:
+        self.mask_box.choose(mask)
         self.back_button.setVisible(self.workspace.learning_again.before is not None)
+
+
+def _time(seconds: float) -> str:
+    """Say how long was spent on a slice; "" when it was only passed."""
+    return f"{duration(seconds)} spent" if seconds >= 1 else ""

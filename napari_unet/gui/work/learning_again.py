@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 from napari.layers import Labels
+from qtpy.QtCore import Signal
 
 from napari_unet.annotation import with_background
 from napari_unet.config import PRESETS, Unpainted
@@ -15,6 +16,7 @@ from napari_unet.gui.widgets.beginnings import Beginning
 from napari_unet.gui.work.activity import Ending, How, Surroundings, Work
 from napari_unet.gui.work.predicting import Prediction, Wish
 from napari_unet.gui.work.training import Lesson, Training
+from napari_unet.gui.work.undoing import Switched
 from napari_unet.session import Verb
 
 
@@ -24,11 +26,15 @@ class LearningAgain(Work):
     What a person stands for is in the new layer as it is in the old one, which is hidden and stays.
     """
 
+    shown = Signal(object)
+    """This mask is shown in the place of another."""
+
     def __init__(self, surroundings: Surroundings, training: Training, prediction: Prediction) -> None:
         super().__init__()
         self._viewer = surroundings.viewer
         self._session = surroundings.session
         self._background = surroundings.background
+        self._history = surroundings.history
         self._training = training
         self._prediction = prediction
         self._mask: Labels | None = None
@@ -47,10 +53,10 @@ class LearningAgain(Work):
 
     @property
     def before(self) -> Labels | None:
-        """The mask from before the last time, while it is there."""
-        viewer = self._viewer()
-        there = viewer is not None and self._before is not None and self._before in viewer.layers
-        return self._before if there else None
+        """The mask from before the last time, while it is there and not shown."""
+        viewer, before = self._viewer(), self._before
+        there = viewer is not None and before is not None and before in viewer.layers and not before.visible
+        return before if there else None
 
     def cancel(self, *, patiently: bool = False) -> None:
         """End it within a second; the mask is as it was."""
@@ -105,18 +111,22 @@ class LearningAgain(Work):
 
     def go_back(self) -> None:
         """Show the mask from before, and choose its model; the new one is hidden and stays."""
-        viewer, before, after = self._viewer(), self.before, self._prediction.layer()
-        if viewer is None or before is None:
-            return
-        if after is not None:
-            after.visible = False
-        before.visible = True
-        viewer.layers.selection.active = before
-        review = review_of(before)
+        before, after = self.before, self._prediction.layer()
+        if before is not None and after is not None:
+            self.show(before, after)
+            self._history.add(Switched("going back to the mask from before", self._viewer, before, after, self.show))
+
+    def show(self, mask: Labels, instead_of: Labels) -> None:
+        """Show a mask in the place of another, and choose its model; the other is hidden and stays."""
+        viewer, review = self._viewer(), review_of(mask)
+        instead_of.visible = False
+        mask.visible = True
+        if viewer is not None:
+            viewer.layers.selection.active = mask
         for model in self._session.models:
             if review is not None and model.path == review.model:
                 self._session.update(model=model)
-        self._before = None
+        self.shown.emit(mask)
 
     def _report(self, event: object) -> None:
         if self.running:
@@ -170,7 +180,6 @@ class LearningAgain(Work):
         review, new = review_of(mask), review_of(after)
         assert review is not None
         assert new is not None
-        new.reviewed |= review.reviewed
         scan, voxels, number = scan_of(mask), voxels_of(mask), self._round
 
         kept = self._kept
@@ -178,6 +187,7 @@ class LearningAgain(Work):
 
         def compare() -> str:
             truth = np.asarray(scan.fold(voxels))
+            new.take_over(review, review.effort(truth))
             for z, where in enumerate(kept.where):
                 if z not in new.reviewed:
                     new.vouch(z, where)
@@ -185,8 +195,9 @@ class LearningAgain(Work):
 
         def show(text: str) -> None:
             if self.running and number == self._round:
-                mask.visible = False
                 self._before = mask
+                self.show(after, mask)
+                self._history.add(Switched("learning from corrections", self._viewer, after, mask, self.show))
                 self._finish(Ending(How.DONE, f'New result: layer "{after.name}". {text}'))
 
         def failed(error: Exception) -> None:

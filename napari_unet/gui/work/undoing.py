@@ -6,6 +6,7 @@ takes them back there is followed.
 """
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from app_model.types import KeyCode, KeyMod
@@ -110,6 +111,48 @@ class Shown(LayerStep):
         """Show it."""
         if self.layer is not None:
             self.layer.visible = True
+
+
+class Switched(LayerStep):
+    """One mask that is shown in the place of another, such as after learning from corrections; both stay.
+
+    Parameters
+    ----------
+    name
+        In words.
+    viewer
+        Where the masks are.
+    shown, hidden
+        The mask that is there now, and the one from before.
+    switch
+        Shows the first mask it is given in the place of the second.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        viewer: weakref.ref[ViewerModel],
+        shown: Labels,
+        hidden: Labels,
+        switch: Callable[[Labels, Labels], None],
+    ) -> None:
+        super().__init__(name, viewer, shown)
+        self._hidden = LayerStep(name, viewer, hidden)
+        self._switch = switch
+
+    def undo(self) -> None:
+        """Show the mask from before."""
+        if self.layer is not None and self._hidden.layer is not None:
+            self._switch(self._hidden.layer, self.layer)
+
+    def redo(self) -> None:
+        """Show the other again."""
+        if self.layer is not None and self._hidden.layer is not None:
+            self._switch(self.layer, self._hidden.layer)
+
+    def is_done(self, recorded: bool) -> bool | None:
+        """Whether it is done, while both masks are there."""
+        return None if self.layer is None or self._hidden.layer is None else recorded
 
 
 class Undoing:
