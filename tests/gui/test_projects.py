@@ -160,3 +160,36 @@ def test_saved_under_another_name_both_projects_are_whole(worked, tmp_path):
     dock.new(str(tmp_path / "next"))
     assert not worked.viewer.layers
     assert not worked.workspace.session.models
+
+
+def test_one_model_learns_from_all_scans_also_from_those_that_are_not_open(worked, new_window, monkeypatch, phantom):
+    worked.mask.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    worked.open("Train").time.setCurrentIndex(0)
+    worked.workspace.keeper.close()
+    window = new_window()
+    dock = window.open("Train", "Project")
+    train = window.docks["Train"][1]
+    description = json.loads((worked.folder / DESCRIPTION).read_text())
+    (worked.folder / DESCRIPTION).write_text(json.dumps({**description, "shown": 1}))
+    dock.open(str(worked.folder))
+    assert [layer.name for layer in window.viewer.layers] == ["two"]
+    assert train.time.currentIndex() == 0, "what was chosen comes back"
+    assert train.other_scans.isVisibleTo(train)
+    assert "the other scan of the project" in train.other_scans.text()
+    train.new_button.click()
+    paint = train.paint.layer
+    paint.data_setitem((np.array([1, 1]), np.array([1, 2]), np.array([1, 2])), np.array([1, 255], np.uint8))
+    requests = []
+    monkeypatch.setattr(window.workspace.engine, "start", lambda make: requests.append(make()))
+    window.press(train)
+    (request,) = requests
+    assert [shared.open().name for shared in request.scans] == ["two", "one"]
+    learned = request.paints[1].open()
+    assert learned[0, 1, 1] == 1, "the correction"
+    np.testing.assert_array_equal(learned[1], phantom.paint[1])
+    assert not learned[2:].any(), "what the model wrote teaches nothing"
+    assert [info.name for info in request.classes] == ["class 1"]
+    window.workspace.training.abandon()
+    train.other_scans.setChecked(False)
+    window.press(train)
+    assert len(requests[1].scans) == 1
