@@ -181,6 +181,13 @@ def test_learning_again_keeps_what_a_person_said(predicted):
         undoing.redo()
     assert (mask.visible, after.visible) == (False, True)
     np.testing.assert_array_equal(after.data, painted)
+    for name in ("painting on slice 3", "learning from corrections", "marked slice 3 as right", "painting on slice 2"):
+        assert predicted.workspace.history.next_undo.name == name
+        undoing.undo()
+    assert predicted.workspace.history.next_undo.name == 'predicting "scan"'
+    assert not review_of(mask).reviewed
+    assert not review_of(mask).corrected(2, mask.data[2]).any()
+    assert review_of(after).reviewed == {3}
 
 
 def test_cancelling_leaves_everything_as_it_was(predicted):

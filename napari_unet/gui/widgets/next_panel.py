@@ -40,7 +40,7 @@ class NextPanel(QWidget):
     def follow(self, review: Review | None) -> None:
         """Be about a mask, of which nothing is counted yet, or about none."""
         self._review, self._summary = review, None
-        self._passed.clear()
+        self._passed = set()
 
     def show_summary(self, summary: ReviewSummary) -> None:
         """Suggest where to look now that the review is so far."""
@@ -51,18 +51,18 @@ class NextPanel(QWidget):
         """Choose the suggestion, or the one after it when it is the slice ``in_view`` already."""
         if self._suggestion is not None and self._suggestion.z == in_view:
             self._passed.add(in_view)
-            self._suggest()
+            self._suggest(in_view)
         if self._suggestion is not None:
             self.chosen.emit(self._suggestion)
 
-    def _suggest(self) -> None:
+    def _suggest(self, in_view: int | None = None) -> None:
         review, summary = self._review, self._summary
         if review is None or summary is None:
             return
-        slices, looked_at = len(summary.states), summary.looked_at
-        self._suggestion = where_next(slices, looked_at | self._passed, review.looks)
-        if self._suggestion is None:
-            self._passed.clear()
-            self._suggestion = where_next(slices, looked_at, review.looks)
+        for passed in (self._passed, self._passed & {in_view}, set[int]()):
+            self._passed = passed
+            self._suggestion = where_next(len(summary.states), summary.looked_at | passed, review.looks)
+            if self._suggestion is not None:
+                break
         self.button.setEnabled(self._suggestion is not None)
         self.reason.setText(ALL_SEEN if self._suggestion is None else self._suggestion.sentence())
