@@ -84,10 +84,15 @@ def _whole(scan: nu.Scan, truth: Labels) -> Scored:
     return Scored(scan, truth, np.ones(truth.shape, bool))
 
 
+def hearts(data: Path) -> list[tuple[nu.Scan, Labels]]:
+    """Read the patients with their left ventricles."""
+    files = sorted((data / "mri_cardiac_sunnybrook").glob("*_img.nii.gz"))
+    return [(nu.read_scan(f), nu.read_mask(f.with_name(f.name.replace("_img", "_lv"))).labels) for f in files]
+
+
 def mri_cardiac(data: Path) -> Task:
     """Paint the left ventricle on the middle slice of 6 patients; 20 other patients are scored."""
-    files = sorted((data / "mri_cardiac_sunnybrook").glob("*_img.nii.gz"))
-    read = [(nu.read_scan(f), nu.read_mask(f.with_name(f.name.replace("_img", "_lv"))).labels) for f in files]
+    read = hearts(data)
     painted, others = read[:PATIENTS_PAINTED], read[-PATIENTS_SCORED:]
     paints = tuple(whole_slices(truth, [len(truth) // 2]) for _, truth in painted)
     return Task("mri_cardiac", tuple(s for s, _ in painted), paints, tuple(_whole(*one) for one in others))
@@ -126,13 +131,18 @@ def retina(data: Path) -> Task:
     return Task("retina", tuple(s for s, _ in painted), paints, tuple(_whole(*one) for one in read[EYES_PAINTED:]))
 
 
-def nuclei(data: Path) -> Task:
-    """Paint the nuclei of every sixth of 60 pictures, of three kinds of stain; the others are scored."""
-    pictures = sorted((data / "nuclei_dsb2018").rglob("*_image.png"))
+def stained(data: Path) -> list[tuple[nu.Scan, Labels]]:
+    """Read the pictures of three kinds of stain with their nuclei."""
     read = []
-    for file in pictures:
+    for file in sorted((data / "nuclei_dsb2018").rglob("*_image.png")):
         instances = imread(file.with_name(file.name.replace("_image", "_instances")))
         read.append((nu.read_scan(file), (instances > 0).astype(np.uint8)[None]))
+    return read
+
+
+def nuclei(data: Path) -> Task:
+    """Paint the nuclei of every sixth of 60 pictures, of three kinds of stain; the others are scored."""
+    read = stained(data)
     painted = read[::NUCLEI_EVERY]
     others = [one for number, one in enumerate(read) if number % NUCLEI_EVERY]
     paints = tuple(whole_slices(truth, [0]) for _, truth in painted)
