@@ -5,7 +5,7 @@ import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.events import Job, Result, SlicesDone
 from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, in_zarr
+from napari_unet.looking import Suggestion, where_next
 from napari_unet.model_file import Model, load_model
 from napari_unet.scan import Scan
 
@@ -116,6 +117,8 @@ def run(args: Namespace) -> None:
             continue
         if not args.json:
             print(done[-1].sentence())
+            if done[-1].look_next is not None:
+                notice(done[-1].look_next.sentence())
         if done[-1].stopped:
             break
     if args.json:
@@ -164,6 +167,7 @@ class Predicted:
     slices_done: int
     slices: int
     stopped: bool
+    look_next: Suggestion | None = None
 
     @property
     def partial(self) -> bool:
@@ -185,6 +189,7 @@ class Predicted:
             "slices_done": self.slices_done,
             "slices": self.slices,
             "partial": self.partial,
+            "look_next": None if self.look_next is None else asdict(self.look_next),
         }
 
 
@@ -236,6 +241,7 @@ def predict_one(
         slices_done=len(ran.result.slices),
         slices=scan.grid[0] if wish.slices is None else len(wish.slices),
         stopped=ran.stopped,
+        look_next=where_next(scan.grid[0], (), ran.result.looks) if ran.result.looks else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The commands on real files: train, predict, refine, evaluate, info, and what they refuse."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -31,6 +32,7 @@ def test_from_paint_to_scores(command, request, quick, tmp_path, kind, suffix):
     [predicted] = json.loads(out)["predictions"]
     assert status == 0
     assert not predicted["partial"]
+    assert predicted["look_next"].keys() == {"z", "reason", "place"}
     written, scan = read_mask(mask), read_scan(phantom.scan)
     assert written.geometry.close_to(scan.geometry)
     assert [info.name for info in written.classes] == ["block", "ball"]
@@ -98,7 +100,9 @@ def test_probabilities_are_written_with_their_classes(command, model, nifti, tmp
 def test_only_the_named_slices_are_predicted(command, model, nifti, tmp_path):
     whole, some = tmp_path / "whole.nii.gz", tmp_path / "some.nii.gz"
     assert command("predict", model, nifti.scan, "-o", whole, "--threads=1")[0] == 0
-    assert command("predict", model, nifti.scan, "-o", some, "--slices", "1,3-4", "--threads=1")[0] == 0
+    status, _, told = command("predict", model, nifti.scan, "-o", some, "--slices", "1,3-4", "--threads=1")
+    assert status == 0
+    assert re.search(r"Look at slice [134] next: unsure along \d+ % of the edge", told)
     expected = np.zeros_like(read_mask(whole).labels)
     expected[[1, 3, 4]] = read_mask(whole).labels[[1, 3, 4]]
     assert expected.any()
