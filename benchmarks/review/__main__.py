@@ -3,21 +3,22 @@
 Two slices of a stack are painted and learned from. Then, again and again, a simulated person corrects one slice of the
 prediction completely, and the model goes on with it, with its old paint shown again, and predicts anew. Told is after
 how many corrected slices the mask, what was corrected included, reaches 95 % of the Dice of a model that learned from
-all slices for as many steps, when the next slice is the one that the Review dock suggests, the one in the middle of
+all slices, when the next slice is the one that the Review dock suggests, the one in the middle of
 the largest gap, or one at random. Steps are counted, not seconds: a busy machine changes nothing.
 """
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.review.person import CHOICES, FIRST, MORE, PAINTED, Course, courses
+from benchmarks.review.person import ALL_PAINTED, CHOICES, FIRST, MORE, PAINTED, all_painted, courses
 from benchmarks.review.stacks import BUNDLED, WITH_DATA
 from napari_unet.durable import written_whole
 from napari_unet.training.drawing import Line, Plot
@@ -34,50 +35,57 @@ ROOT = Path(__file__).parents[2]
 RESULTS, PICTURE = Path(__file__).with_name("RESULTS.md"), ROOT / "assets" / "review_curve.png"
 
 
-def run(name: str, data: Path | None, rounds: int, seed: int) -> tuple[str, Course]:
-    """Review a set once, in a process of its own."""
-    stack = {**BUNDLED, **WITH_DATA}[name](data)
-    return stack.name, courses(stack, rounds, seed)
+@dataclass(frozen=True)
+class Found:
+    """What came of a set: the Dice with all slices painted, and that before and after each correction, run by run."""
+
+    all_painted: float
+    runs: list[dict[str, list[float]]]
+
+    @property
+    def goal(self) -> float:
+        """The Dice that is enough."""
+        return ENOUGH * self.all_painted
+
+    def mean(self, how: str) -> list[float]:
+        """Average the Dice over the runs."""
+        return [float(value) for value in np.mean([run[how] for run in self.runs], axis=0)]
+
+    def needed(self, how: str) -> list[int]:
+        """Give after how many corrections each run is good enough; one more than there were when it never is."""
+        runs = [run[how] for run in self.runs]
+        return [next((number for number, dice in enumerate(run) if dice >= self.goal), len(run)) for run in runs]
 
 
-def needed(dice: Sequence[float], all_painted: float) -> int:
-    """Give after how many corrections it is good enough; one more than there were when it never is."""
-    return next((number for number, value in enumerate(dice) if value >= ENOUGH * all_painted), len(dice))
-
-
-def table(found: dict[str, list[Course]], rounds: int) -> Iterator[str]:
+def table(found: dict[str, Found], rounds: int) -> Iterator[str]:
     """Go through the lines of the table."""
-    yield f"| set | all painted | next slice | corrected until {ENOUGH:.0%} | Dice after 0 to {rounds} corrections |"
+    yield f"| set | all painted | next slice | corrected until {ENOUGH:.0%} of it | Dice, 0 to {rounds} corrected |"
     yield "|---|---|---|---|---|"
-    for name, runs in found.items():
-        everything = np.mean([one.all_painted for one in runs])
+    for name, one in found.items():
         for how in CHOICES:
-            counts = [needed(one.dice[how], one.all_painted) for one in runs]
-            more = "at least " if max(counts) > rounds else ""
-            mean = " ".join(f"{value:.2f}" for value in np.mean([one.dice[how] for one in runs], axis=0))
+            counts = one.needed(how)
             each = ", ".join(f"> {rounds}" if count > rounds else str(count) for count in counts)
-            yield f"| {name} | {everything:.2f} | {how} | {more}{np.mean(counts):.1f} ({each}) | {mean} |"
+            mean = f"{'at least ' if max(counts) > rounds else ''}{np.mean(counts):.1f} ({each})"
+            dice = " ".join(f"{value:.2f}" for value in one.mean(how))
+            yield f"| {name} | {one.all_painted:.2f} | {how} | {mean} | {dice} |"
 
 
-def picture(found: dict[str, list[Course]], rounds: int) -> Image.Image:
-    """Draw a plot for each set: the mean Dice over the corrected slices."""
+def picture(found: dict[str, Found], rounds: int) -> Image.Image:
+    """Draw a plot for each set: the mean Dice over the corrected slices; the last names the lines."""
     plots = []
-    for number, (name, runs) in enumerate(found.items(), start=1):
-        x, last = range(rounds + 1), number == len(found)
-        lines = [
-            Line(how if last else "", COLOURS[how], x, np.mean([one.dice[how] for one in runs], axis=0).tolist())
-            for how in CHOICES
-        ]
-        goal = ENOUGH * float(np.mean([one.all_painted for one in runs]))
-        words = f"{ENOUGH:.0%} of all painted" if last else ""
-        lines.append(Line(words, (40, 40, 40), (0, rounds), (goal, goal)))
+    for name, one in found.items():
+        lines = [Line(how, COLOURS[how], range(rounds + 1), one.mean(how)) for how in CHOICES]
+        lines.append(Line(f"{ENOUGH:.0%} of all painted", (40, 40, 40), (0, rounds), (one.goal, one.goal)))
+        if len(plots) < len(found) - 1:
+            lines = [replace(line, name="") for line in lines]
         plots.append(Plot(f"{name}: Dice", "slices corrected", lines).draw())
+    side, height = plots[0].size
     rows = [plots[start : start + ACROSS] for start in range(0, len(plots), ACROSS)]
-    height = plots[0].height
-    whole = Image.new("RGB", (max(sum(one.width for one in row) for row in rows), height * len(rows)), "white")
+    width = max(sum(plot.width for plot in row) for row in rows)
+    whole = Image.new("RGB", (width, height * len(rows)), "white")
     for down, row in enumerate(rows):
-        for across, one in enumerate(row):
-            whole.paste(one, (across * plots[0].width, down * height))
+        for across, plot in enumerate(row):
+            whole.paste(plot, (across * side, down * height))
     return whole
 
 
@@ -93,17 +101,20 @@ def main() -> None:
     if unknown := set(options.sets or ()) - known.keys():
         parser.error(f"{', '.join(sorted(unknown))}: give the folder of scans with --data")
     os.environ["OMP_NUM_THREADS"] = "1"
-    jobs = [
-        (name, options.data, options.rounds, seed) for name in options.sets or known for seed in range(options.seeds)
-    ]
-    found: dict[str, list[Course]] = {}
+    names, seeds = options.sets or list(known), range(options.seeds)
     with ProcessPoolExecutor(SIDE_BY_SIDE, get_context("spawn")) as pool:
-        for name, course in pool.map(run, *zip(*jobs, strict=True)):
-            found.setdefault(name, []).append(course)
+        # The longest first, so that both processes end at about the same time.
+        runs = {(name, seed): pool.submit(courses, name, options.data, options.rounds, seed)
+                for name in names for seed in seeds}  # fmt: skip
+        best = {name: pool.submit(all_painted, name, options.data) for name in names}
+        found = {name: Found(best[name].result(), [runs[name, seed].result() for seed in seeds]) for name in names}
     text = "\n".join(table(found, options.rounds))
     print(text)
     if options.write:
-        how = f"{PAINTED} slices painted, {FIRST} steps; then {MORE} steps after each correction; {options.seeds} runs."
+        how = (
+            f"{PAINTED} slices painted, {FIRST} steps; then {MORE} steps after each correction; all slices painted, "
+            f"{ALL_PAINTED} steps; {options.seeds} runs, in brackets one by one."
+        )
         with written_whole(RESULTS) as temporary:
             temporary.write_text(f"# Where to look next\n\n{__doc__}\n{how}\n\n{text}\n", encoding="utf-8")
         with written_whole(PICTURE) as temporary:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 import napari_unet as nu
 from benchmarks.quality.painter import whole_slices
 from benchmarks.quality.sets import Labels
-from benchmarks.review.stacks import Stack
+from benchmarks.review.stacks import Stack, of_name
 from napari_unet.inference.prediction import Prediction
 from napari_unet.looking import Look, where_next
 from napari_unet.review import mean_dice
@@ -16,8 +17,8 @@ from napari_unet.training import Start
 
 PAINTED = 2
 """Slices that are painted before the first model is trained, drawn at random of those with something on them."""
-FIRST, MORE = 150, 40
-"""Steps that the first model is trained for, and that it goes on for after each corrected slice."""
+FIRST, MORE, ALL_PAINTED = 150, 40, 600
+"""Steps of the first model, after each corrected slice, and of the model that learns from all slices."""
 
 
 @dataclass
@@ -67,24 +68,26 @@ Choice = Callable[[Done], int]
 CHOICES: dict[str, Choice] = {"suggested": suggested, "evenly spaced": evenly, "at random": at_random}
 
 
-@dataclass(frozen=True)
-class Course:
-    """What came of it: the Dice with all slices painted, and by way to choose, before and after each correction."""
+def all_painted(name: str, data: Path | None) -> float:
+    """Give the Dice of a model that learned from all slices of a set."""
+    stack = of_name(name, data)
+    model = train(stack, range(len(stack.truth)), ALL_PAINTED, seed=0)
+    return mean_dice(_labels(_predict(model, stack), stack), stack.truth)
 
-    all_painted: float
-    dice: dict[str, list[float]]
 
+def courses(name: str, data: Path | None, rounds: int, seed: int) -> dict[str, list[float]]:
+    """Correct ``rounds`` slices of a set, chosen in each of the ways, from the same beginning.
 
-def courses(stack: Stack, rounds: int, seed: int) -> Course:
-    """Correct ``rounds`` slices, chosen in each of the ways, from the same beginning."""
+    Returns
+    -------
+    dict
+        The Dice before and after each correction, by how slices were chosen.
+    """
+    stack = of_name(name, data)
     held = np.flatnonzero(stack.truth.any((1, 2)))
     painted = [int(z) for z in np.random.default_rng(seed).choice(held, PAINTED, replace=False)]
-    everything = train(stack, range(len(stack.truth)), FIRST + rounds * MORE, seed)
     first = train(stack, painted, FIRST, seed)
-    return Course(
-        mean_dice(_labels(_predict(everything, stack), stack), stack.truth),
-        {how: _course(stack, choose, painted, first, rounds, seed) for how, choose in CHOICES.items()},
-    )
+    return {how: _course(stack, choose, painted, first, rounds, seed) for how, choose in CHOICES.items()}
 
 
 def _course(stack: Stack, choose: Choice, painted: list[int], model: nu.Model, rounds: int, seed: int) -> list[float]:

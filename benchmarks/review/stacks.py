@@ -62,6 +62,11 @@ BUNDLED = {"ct_chest": ct_chest}
 WITH_DATA = {"mri_spine": mri_spine, "mri_cardiac": mri_cardiac, "nuclei": nuclei, "em_axon": em_axon}
 
 
+def of_name(name: str, data: Path | None) -> Stack:
+    """Read a set."""
+    return WITH_DATA[name](data) if data is not None and name in WITH_DATA else BUNDLED[name](data)
+
+
 def _volume(name: str, scored: Iterable[Scored]) -> Stack:
     (one,) = scored
     return Stack(f"{name}, {len(one.truth)} slices", one.scan, one.truth)
