@@ -2,7 +2,7 @@
 
 A ``.unet`` file is a safetensors file: weights by name, and one JSON text with what is needed to use and to
 understand them. It is read without running anything that is in it, and holds nothing about any patient: no
-paths, no scan names, no voxels.
+paths, no scan names, no voxels but as checksums.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadModelFile
 from napari_unet.normalisation import Normalisation
 
-FORMAT = 3
+FORMAT = 4
 """Raised when an older program could no longer use a newer file."""
 WITH_NORMALISATION = 2
 """The first format that says how its network normalises; before it was always by the batch."""
@@ -35,6 +35,15 @@ SUFFIX = ".unet"
 LARGEST_HEADER = 8_000_000
 MOST_TENSORS = 5000
 _KEY = "napari_unet"
+
+
+class Source(Config):
+    """A scan and its paint, as checksums: who has them can tell that they are the ones, and nobody can see them."""
+
+    scan: str
+    """Of the voxels, see :func:`napari_unet.checksums.voxel_checksum`."""
+    paint: str
+    """Of the paint, (Z, Y, X) uint8, in the same way."""
 
 
 class LearnedFrom(Config):
@@ -54,6 +63,8 @@ class LearnedFrom(Config):
     """Mean Dice of the classes on held-out paint; None when none was held out."""
     dice_per_class: dict[int, float] = Field(default_factory=dict)
     """Dice by label on held-out paint."""
+    sources: tuple[Source, ...] = ()
+    """The scans and their paint, as far as this is known."""
 
 
 class ModelDescription(Config):

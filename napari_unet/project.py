@@ -5,7 +5,6 @@ and a checksum of its voxels, by which it is found on another computer; never th
 header.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,7 +56,7 @@ class ProjectScan(Config):
     nbytes: int = 0
     """What its file or folder takes on the disk."""
     checksum: str = ""
-    """Of its voxels, see :func:`voxel_checksum`; "" until it is known."""
+    """Of its voxels, see :func:`napari_unet.checksums.voxel_checksum`; "" until it is known."""
     done: bool = False
     """Whether somebody ticked it off."""
 
@@ -173,14 +172,6 @@ def write_project(folder: Path, project: Project) -> None:
 
 
 # --- its scans
-
-
-def voxel_checksum(voxels: Any) -> str:
-    """Hash dtype, shape and voxels (SHA-256, hexadecimal), a slice at a time; (..., Y, X), may be lazy."""
-    digest = hashlib.sha256(f"{np.dtype(voxels.dtype).str} {tuple(voxels.shape)}\n".encode())
-    for place in np.ndindex(tuple(voxels.shape[:-2])):
-        digest.update(np.ascontiguousarray(voxels[place]).data)
-    return digest.hexdigest()
 
 
 def size_on_disk(path: Path) -> int:

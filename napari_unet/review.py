@@ -99,11 +99,22 @@ class Review:
         self._taken_over: frozenset[int] = frozenset()
         self._written: dict[int, bytes] = {}
         self._vouched: dict[int, bytes] = {}
+        self._refined: dict[int, bytes] = {}
+        self.models: tuple[Mapping[str, Any], ...] = ()
+        """What is known of the models that wrote it, as JSON values, for whoever asks where a mask comes from."""
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes to know what the model wrote."""
-        return sum(map(len, (*self._written.values(), *self._vouched.values())))
+        return sum(map(len, (*self._written.values(), *self._vouched.values(), *self._refined.values())))
+
+    def copy(self) -> "Review":
+        """Make another of the same, for a mask that is made of this one."""
+        other = Review(self.model)
+        other.take_notes(self.notes())
+        other.looks = dict(self.looks)
+        other._written, other._vouched, other._refined = dict(self._written), dict(self._vouched), dict(self._refined)
+        return other
 
     def note(self, z: int, plane: NDArray[np.uint8]) -> None:
         """Note what the model wrote of slice ``z``, (Y, X) uint8."""
@@ -138,6 +149,7 @@ class Review:
             "seconds": [[z, round(seconds, 1)] for z, seconds in tuple(self.seconds.items())],
             "taken_over": sorted(self._taken_over),
             "earlier": [astuple(effort) for effort in self._earlier],
+            "models": list(self.models),
         }
 
     def take_notes(self, notes: Mapping[str, Any]) -> None:
@@ -146,6 +158,7 @@ class Review:
         self.seconds = dict(notes.get("seconds", ()))
         self._taken_over = frozenset(notes.get("taken_over", ()))
         self._earlier = tuple(SliceEffort(*effort) for effort in notes.get("earlier", ()))
+        self.models = tuple(notes.get("models", ()))
 
     def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
         """Note which voxels of slice ``z``, (Y, X), a person stands for as they are, changed or not."""
@@ -162,10 +175,58 @@ class Review:
         bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8), count=prod(shape))
         return bits.astype(np.bool_).reshape(shape)
 
+    def refine(self, z: int, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
+        """Note what a refinement changed of slice ``z``, (Y, X) uint8: nobody stands for it."""
+        changed = before != after
+        if changed.any():
+            refined = self.refined(z, after.shape)
+            refined[changed] = after[changed] + np.uint8(1)
+            self.note_refined(z, refined)
+
+    def note_refined(self, z: int, refined: NDArray[np.uint8]) -> None:
+        """Note all that refinements wrote of slice ``z``, as :meth:`refined` gives it."""
+        if refined.any():
+            self._refined[z] = zlib.compress(refined.tobytes(), FAST)
+
+    def refined(self, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Give what refinements wrote of slice ``z``, (Y, X) uint8: the label and 1, or 0 where they wrote nothing."""
+        packed = self._refined.get(z)
+        if packed is None:
+            return np.zeros(shape, np.uint8)
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape).copy()
+
+    def _changed(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell which voxels of slice ``z`` differ from what the model wrote, and are not as a refinement left them."""
+        changed: NDArray[np.bool_] = plane != self.written(z, plane.shape)
+        if z in self._refined:
+            changed &= plane + np.uint8(1) != self.refined(z, plane.shape)
+        return changed
+
     def corrected(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell which voxels of slice ``z``, (Y, X), a person changed; ``plane`` is what the slice is now."""
-        changed: NDArray[np.bool_] = (plane != self.written(z, plane.shape)) | self.vouched(z, plane.shape)
-        return changed
+        return self._changed(z, plane) | self.vouched(z, plane.shape)
+
+    def shares(self, mask: NDArray[np.uint8]) -> dict[str, int]:
+        """Count the voxels of a mask by who made them so: a person, the model, or a refinement.
+
+        Parameters
+        ----------
+        mask
+            (Z, Y, X) uint8 as it is now. Voxels that are background, and were when the model wrote them, are left out.
+
+        Returns
+        -------
+        dict
+            By "person", "model" and "refinement".
+        """
+        shares = {"person": 0, "model": 0, "refinement": 0}
+        for z, plane in enumerate(mask):
+            written, by_person = self.written(z, plane.shape), self.corrected(z, plane)
+            counts, same = (plane != 0) | (written != 0), plane == written
+            shares["person"] += int(np.count_nonzero(counts & by_person))
+            shares["model"] += int(np.count_nonzero(counts & ~by_person & same))
+            shares["refinement"] += int(np.count_nonzero(counts & ~by_person & ~same))
+        return shares
 
     def summary(self, mask: NDArray[np.uint8], paint: NDArray[np.uint8] | None = None) -> ReviewSummary:
         """See how far the review is.
@@ -205,7 +266,7 @@ class Review:
         for z, seconds in tuple(self.seconds.items()):
             if seconds >= LOOKED_AT and z not in self._taken_over:
                 plane, written = mask[z], self.written(z, mask[z].shape)
-                changed = (plane != written) & ~self.vouched(z, plane.shape)
+                changed = self._changed(z, plane) & ~self.vouched(z, plane.shape)
                 there = max(np.count_nonzero(plane), np.count_nonzero(written))
                 efforts.append(SliceEffort(z, int(np.count_nonzero(changed)), int(there), seconds))
         return tuple(efforts)
@@ -242,6 +303,12 @@ class Review:
             (Z, Y, X) uint8 paint: 0 not known, 255 background.
         """
         return np.stack([self.lesson_on(z, plane) for z, plane in enumerate(mask)])
+
+    def found_right(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Make paint of the reviewed slices of a mask only, both (Z, Y, X) uint8: what models can be compared on."""
+        return np.stack(
+            [self.lesson_on(z, plane) if z in self.reviewed else np.zeros_like(plane) for z, plane in enumerate(mask)]
+        )
 
     def lesson_on(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Make paint of slice ``z``, (Y, X), as :meth:`lesson` does of all."""

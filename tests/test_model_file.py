@@ -146,7 +146,7 @@ def test_a_newer_format_is_named(saved, read):
     head, content, rest = content_of(saved.read_bytes())
     content = {"description": {"format": FORMAT + 1, "unheard of": 1}, "other": True}
     saved.write_bytes(with_head(head, content, rest))
-    with pytest.raises(BadModelFile, match=r"made by a newer version \(format 4; this one reads up to 3\): update"):
+    with pytest.raises(BadModelFile, match=r"made by a newer version \(format 5; this one reads up to 4\): update"):
         read(saved)
 
 

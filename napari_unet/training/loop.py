@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from napari_unet import __version__
 from napari_unet.annotation import ClassInfo
+from napari_unet.checksums import voxel_checksum
 from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, Note, Progress, Started
-from napari_unet.model_file import LearnedFrom, Model, ModelDescription
+from napari_unet.model_file import LearnedFrom, Model, ModelDescription, Source
 from napari_unet.networks import Compute, choose, decided
 from napari_unet.scan import Scan
 from napari_unet.training.course import CHANCE, Course, Standing
@@ -265,6 +266,10 @@ def described(given: Given, config: TrainConfig, material: Material, best: Score
         seconds=course.seconds,
         validation_dice=best.dice,
         dice_per_class=best.dice_per_class,
+        sources=tuple(
+            Source(scan=voxel_checksum(scan.array), paint=voxel_checksum(paint))
+            for scan, paint in zip(given.scans, given.paints, strict=False)  # one that learns live has no paint as such
+        ),
     )
     return ModelDescription(
         program=f"napari-unet-paint {__version__}",

@@ -124,6 +124,7 @@ def added_to(before: LearnedFrom, now: LearnedFrom) -> LearnedFrom:
             "voxels": voxels,
             "steps": before.steps + now.steps,
             "seconds": before.seconds + now.seconds,
+            "sources": tuple(dict.fromkeys((*before.sources, *now.sources))),
         }
     )
 

@@ -110,7 +110,7 @@ def test_a_deleted_layer_is_forgotten_and_a_preview_never_kept(worked):
     worked.until(
         lambda: (
             {p.name for p in journal.glob("*.planes")}
-            == {f"layer2{end}.planes" for end in ("", "-written", "-vouched")}
+            == {f"layer2{end}.planes" for end in ("", "-written", "-vouched", "-refined")}
         )
     )
 

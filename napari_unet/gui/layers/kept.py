@@ -21,11 +21,12 @@ from napari_unet.gui.layers.scans import (
     place_of,
 )
 from napari_unet.journal import Stored
+from napari_unet.looking import Look
 from napari_unet.review import Review
 from napari_unet.scan import Geometry
 
-WRITTEN, VOUCHED = "-written", "-vouched"
-"""End the keys of what the model wrote of a mask, and of which voxels somebody stood for before."""
+WRITTEN, VOUCHED, REFINED = OF_REVIEW = ("-written", "-vouched", "-refined")
+"""End the keys of what the model wrote of a mask, which voxels somebody stood for before, what refinements wrote."""
 SHOWN = "shown"
 """Key, in this program's part of a layer's metadata, of whether it is visible when its scan is: others' are hidden."""
 PLACE = ("scale", "translate", "rotate", "shear", "affine")
@@ -88,7 +89,18 @@ def kept_layer(stored: Stored, review: Review | None, images: Sequence[Image]) -
 
 def keys_of(keys: Iterable[str]) -> list[str]:
     """Give all keys of some layers: theirs, and those of their reviews."""
-    return [f"{key}{end}" for key in keys for end in ("", WRITTEN, VOUCHED)]
+    return [f"{key}{end}" for key in keys for end in ("", *OF_REVIEW)]
+
+
+def is_layer(key: str) -> bool:
+    """Whether a key is that of a layer, not of a part of its review."""
+    return not key.endswith(OF_REVIEW)
+
+
+def looks_in(review: Review) -> dict[str, Any]:
+    """Say, as JSON values, what a prediction found out in passing."""
+    looks = tuple(review.looks.items())
+    return {"looks": [[z, x.unsure, x.doubt, list(x.place), np.round(x.features, 4).tolist()] for z, x in looks]}
 
 
 def review_in(arrays: Mapping[str, Stored], key: str, folder: Path) -> Review | None:
@@ -100,7 +112,12 @@ def review_in(arrays: Mapping[str, Stored], key: str, folder: Path) -> Review | 
     review.take_notes(said)
     for z, plane in enumerate(written.array):
         review.note(z, plane)
-    vouched = arrays.get(f"{key}{VOUCHED}")
-    for z, plane in enumerate(() if vouched is None else vouched.array):
-        review.vouch(z, plane > 0)
+    for z, unsure, doubt, (y, x), features in written.about.get("looks", ()):
+        review.looks[z] = Look(unsure, doubt, (y, x), np.array(features, np.float32))
+    if (vouched := arrays.get(f"{key}{VOUCHED}")) is not None:
+        for z, plane in enumerate(vouched.array):
+            review.vouch(z, plane > 0)
+    if (refined := arrays.get(f"{key}{REFINED}")) is not None:
+        for z, plane in enumerate(refined.array):
+            review.note_refined(z, plane)
     return review

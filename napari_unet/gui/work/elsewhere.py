@@ -12,13 +12,14 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_unet.annotation import ClassInfo, as_paint
+from napari_unet.checksums import voxel_checksum
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.kept import keys_of, origin_of, review_in
 from napari_unet.gui.layers.scans import layer_data, review_of, scan_of, voxels_of
 from napari_unet.gui.work.keeping import Keeper
 from napari_unet.gui.work.training import Elsewhere, Painted, Reading
 from napari_unet.journal import read_journal
-from napari_unet.project import ProjectScan, lies_on, likely_places, teaches, voxel_checksum
+from napari_unet.project import ProjectScan, lies_on, likely_places, teaches
 from napari_unet.review import Review
 from napari_unet.runner.reading import reader
 from napari_unet.scan import Scan, stack_channels

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_unet.errors import UnetError
-from napari_unet.gui.layers.kept import VOUCHED, WRITTEN, kept_layer, origin_of, review_in
+from napari_unet.gui.layers.kept import is_layer, kept_layer, origin_of, review_in
 from napari_unet.journal import Stored, left_behind, read_journal, was_abandoned
 from napari_unet.model_file import SUFFIX
 from napari_unet.project import is_project
@@ -54,7 +54,7 @@ class LeftBehind:
     def layers(self) -> Iterator[tuple[Stored, Review | None]]:
         """Go through the layers, and their reviews."""
         for key, stored in self.arrays.items():
-            if not key.endswith((WRITTEN, VOUCHED)):
+            if is_layer(key):
                 yield stored, review_in(self.arrays, key, self.folder)
 
 

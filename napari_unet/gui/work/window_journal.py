@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.durable import written_whole
-from napari_unet.gui.layers.kept import VOUCHED, WRITTEN
+from napari_unet.gui.layers.kept import REFINED, VOUCHED, WRITTEN, keys_of, looks_in
 from napari_unet.journal import Journal
 from napari_unet.model_file import SUFFIX, ModelDescription
 from napari_unet.project import Project, write_project
@@ -59,7 +59,7 @@ class WindowJournal:
         self.abouts = dict(abouts or {})
         self._project_written: Project | None = None
         self._models: dict[Path, tuple[ModelDescription, Path]] = {}
-        self._reviews: dict[str, int] = {}
+        self._reviews: dict[str, tuple[int, int]] = {}
 
     @property
     def project_due(self) -> Project | None:
@@ -81,7 +81,7 @@ class WindowJournal:
 
     def has_review(self, key: str, review: Review) -> None:
         """Note that the review of a layer lies in the journal already."""
-        self._reviews[key] = review.nbytes
+        self._reviews[key] = (review.nbytes, len(review.looks))
 
     def move_to(self, journal: Journal) -> None:
         """Go on in a copy of the journal; the one so far is written no more."""
@@ -114,8 +114,8 @@ class WindowJournal:
         """Forget a layer."""
         self.abouts.pop(key, None)
         if self.journal is not None:
-            for suffix in ("", WRITTEN, VOUCHED):
-                self.journal.forget(f"{key}{suffix}")
+            for one in keys_of([key]):
+                self.journal.forget(one)
 
     def _keep_model(self, journal: Journal, model: TrainedModel) -> None:
         before = self._models.get(model.path)
@@ -129,16 +129,20 @@ class WindowJournal:
 
     def _keep_review(self, journal: Journal, due: Due, review: Review) -> None:
         planes = [due.voxels[place] for place in np.ndindex(due.voxels.shape[:-2])]
-        said = due.about["review"] = {
+        due.about["review"] = {
             "model": self.model_file(review.model) or str(review.model),
             **review.notes(),
             "corrected": any(review.corrected(z, plane).any() for z, plane in enumerate(planes)),
         }
-        if self._reviews.get(due.key) == review.nbytes:
+        size = (review.nbytes, len(review.looks))
+        if self._reviews.get(due.key) == size:
             return
-        about = {"shape": (len(planes), *due.voxels.shape[-2:]), "dtype": np.dtype(np.uint8).str, "of": said["model"]}
-        written = (review.written(z, plane.shape) for z, plane in enumerate(planes))
-        vouched = (review.vouched(z, plane.shape).view(np.uint8) for z, plane in enumerate(planes))
-        journal.keep_slices(f"{due.key}{WRITTEN}", written, about)
-        journal.keep_slices(f"{due.key}{VOUCHED}", vouched, about)
-        self._reviews[due.key] = review.nbytes
+        about = {"shape": (len(planes), *due.voxels.shape[-2:]), "dtype": np.dtype(np.uint8).str}
+        by_slice = {
+            WRITTEN: (review.written(z, plane.shape) for z, plane in enumerate(planes)),
+            VOUCHED: (review.vouched(z, plane.shape).view(np.uint8) for z, plane in enumerate(planes)),
+            REFINED: (review.refined(z, plane.shape) for z, plane in enumerate(planes)),
+        }
+        for end, slices in by_slice.items():
+            journal.keep_slices(f"{due.key}{end}", slices, {**about, **(looks_in(review) if end == WRITTEN else {})})
+        self._reviews[due.key] = size
