@@ -15,7 +15,7 @@ from napari_unet.model_file import Model
 from napari_unet.review import mean_dice
 from napari_unet.scan import Scan
 
-MOST_SLICES = 24
+MOST_SLICES = 12
 """Slices of a scan that are looked at; of more, evenly spread ones."""
 
 Result = TypeVar("Result")

@@ -60,6 +60,8 @@ class TrainRequest:
         Where to keep the state while it is unfinished.
     resume
         Whether to go on with the state that lies there, and with its parameters.
+    corrections
+        (Z, Y, X) bool for each of the scans, or None for one: what a person put right, which counts more.
     """
 
     scans: tuple[SharedScan, ...]
@@ -74,6 +76,7 @@ class TrainRequest:
     paints_again: tuple[SharedArray, ...] = ()
     unfinished_path: str = ""
     resume: bool = False
+    corrections: tuple[SharedArray | None, ...] = ()
 
     def job(self) -> Job[TrainDone]:
         """Train, and write the model."""
@@ -94,6 +97,7 @@ class TrainRequest:
             look_at=self.look_at,
             unfinished=unfinished,
             resume=self.resume,
+            corrections=[_opened(corrected) for corrected in self.corrections],
         )
         trained = yield from train_to_file(given, Path(self.model_path))
         if trained.evidence is None:

@@ -29,7 +29,7 @@ class Given:
     resume
         Whether to go on with the state that lies there.
     corrections
-        (Z, Y, X) bool on the grid of each of the first scans: what a person put right, which counts more.
+        (Z, Y, X) bool on the grid of each of the first scans, or None: what a person put right, which counts more.
     """
 
     scans: Sequence[Scan]
@@ -41,4 +41,4 @@ class Given:
     look_at: int | None = None
     unfinished: Path | None = None
     resume: bool = False
-    corrections: Sequence[NDArray[np.bool_]] = ()
+    corrections: Sequence[NDArray[np.bool_] | None] = ()

@@ -98,7 +98,7 @@ def gather(
     classes: Sequence[ClassInfo],
     device: torch.device,
     start: Start | None = None,
-    corrections: Sequence[NDArray[np.bool_]] = (),
+    corrections: Sequence[NDArray[np.bool_] | None] = (),
 ) -> Material:
     """Check scans and paint, and bring them to the device.
 
@@ -115,7 +115,7 @@ def gather(
     start
         What is gone on from: its classes are kept, and what it brings along is shown again.
     corrections
-        (Z, Y, X) bool on the grid of each of the first scans: what a person put right, which counts more.
+        (Z, Y, X) bool on the grid of each of the first scans, or None: what a person put right, which counts more.
 
     Raises
     ------

@@ -9,7 +9,6 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_unet.gui.layers.scans import METADATA, REVIEW, review_of
 from napari_unet.gui.widgets.slice_strip import SliceStrip
-from napari_unet.gui.work.learning_again import comparison
 from napari_unet.looking import Look
 from napari_unet.review import Review, SliceState
 
@@ -160,7 +159,9 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     np.testing.assert_array_equal(after.data[2][corrected], before[2][corrected])
     assert review_of(after).reviewed == {3}
     assert len(predicted.workspace.session.models) == len(models) + 1
-    review.back_button.click()
+    assert predicted.workspace.session.state.model == models[0], "the new one counts once it is kept"
+    review.comparison.back_button.click()
+    assert not review.comparison.isVisibleTo(review)
     assert mask.visible
     assert not after.visible
     assert after in predicted.viewer.layers
@@ -203,13 +204,6 @@ def test_cancelling_leaves_everything_as_it_was(predicted):
     np.testing.assert_array_equal(predicted.mask.data, before)
     assert {layer.name for layer in layers} <= {layer.name for layer in predicted.viewer.layers} | {"U-Net preview"}
     assert review.panel.button.isEnabled()
-
-
-def test_models_are_compared_in_words():
-    assert comparison({1: 0.5, 2: 0.9}, {1: 0.7, 2: 0.8}) == (
-        "On the 2 slices you found right: Dice 0.700 before, 0.750 now; better on 1, worse on 1 (2)."
-    )
-    assert "cannot be compared" in comparison({}, {})
 
 
 def test_a_click_on_the_strip_chooses_the_slice_under_it(qtbot):

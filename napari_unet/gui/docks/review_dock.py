@@ -11,6 +11,7 @@ from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import TIMES
 from napari_unet.gui.layers.scans import images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
+from napari_unet.gui.widgets.comparison_panel import ComparisonPanel
 from napari_unet.gui.widgets.effort_panel import EffortPanel
 from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.live_panel import LivePanel
@@ -66,8 +67,7 @@ class ReviewDock(Dock):
         self.clock = SliceClock(self.workspace.viewer, self)
         self.panel = JobPanel(self.workspace.learning_again, "Learn from corrections", can_stop=True)
         self.live = LivePanel(self.workspace.live, self._images)
-        self.back_button = QPushButton("Go back to the mask from before")
-        self.back_button.setToolTip("Shows it again and chooses its model; the new mask is hidden, not deleted")
+        self.comparison = ComparisonPanel(self.workspace.learning_again)
         self.undo = UndoButtons(self.workspace.history, self.workspace.undoing)
         self.recount = Recount(self.workspace.background, self)
 
@@ -84,11 +84,10 @@ class ReviewDock(Dock):
         how_long.addRow("Time", self.time)
         self.column.addLayout(how_long)
         self.column.addWidget(self.panel)
+        self.column.addWidget(self.comparison)
         self.column.addWidget(self.live)
-        self.column.addWidget(self.back_button)
         self.column.addWidget(self.undo)
         self.column.addStretch()
-        self.back_button.hide()
 
     def _connect(self) -> None:
         viewer, learning = self.workspace.viewer, self.workspace.learning_again
@@ -102,11 +101,11 @@ class ReviewDock(Dock):
         self.next.chosen.connect(self._go_to)
         self.panel.pressed.connect(self.start)
         self.panel.stop.connect(self.workspace.training.stop_and_keep)
-        self.back_button.clicked.connect(self._go_back)
+        self.comparison.chosen.connect(self._show_compared)
+        learning.decided.connect(self.panel.forget_ending)
         self.recount.counted.connect(self._take_summary)
         self.recount.failed.connect(self._take_problem)
-        learning.began.connect(self.back_button.hide)
-        learning.shown.connect(self._take_shown)
+        learning.shown.connect(self.mask_box.choose)
         self.workspace.marking.changed.connect(self._marked)
         self.session.changed.connect(self._show_state)
         for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
@@ -123,8 +122,9 @@ class ReviewDock(Dock):
         for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
             event.disconnect(self._show_slice)
         self.session.changed.disconnect(self._show_state)
-        learning.began.disconnect(self.back_button.hide)
-        learning.shown.disconnect(self._take_shown)
+        learning.decided.disconnect(self.panel.forget_ending)
+        self.comparison.disconnect_learning()
+        learning.shown.disconnect(self.mask_box.choose)
         self.workspace.marking.changed.disconnect(self._marked)
         self.undo.disconnect_history()
         self.panel.disconnect_activity()
@@ -176,10 +176,6 @@ class ReviewDock(Dock):
         self._look_at(suggestion.z)
         if self.mask_box.layer is not None and suggestion.place is not None:
             look_at_place(self.workspace.viewer, self.mask_box.layer, suggestion.place)
-
-    def _go_back(self) -> None:
-        self.workspace.learning_again.go_back()
-        self.panel.forget_ending()
 
     # --- what is chosen
 
@@ -279,9 +275,10 @@ class ReviewDock(Dock):
         time = _time(0.0 if (review := self._review()) is None else review.seconds.get(z, 0.0))
         self.here.setText(f"Slice {z}: {what}{f'; {time}' * bool(time)}.")
 
-    def _take_shown(self, mask: Labels) -> None:
-        self.mask_box.choose(mask)
-        self.back_button.setVisible(self.workspace.learning_again.before is not None)
+    def _show_compared(self, layer: Labels | None, z: int) -> None:
+        viewer = self.workspace.viewer
+        if layer is not None and layer in viewer.layers:
+            look_at_slice(viewer, layer, z)
 
 
 def _time(seconds: float) -> str:

@@ -1,13 +1,15 @@
 """Learning from corrections: the model at hand goes on with them, and predicts again, beside what was there."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from napari.layers import Labels
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
 
 from napari_unet.annotation import with_background
+from napari_unet.comparison import Ground, slices_found_right, verdict
 from napari_unet.config import PRESETS, Unpainted
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.live_labels import Kept
@@ -15,21 +17,41 @@ from napari_unet.gui.layers.scans import classes_of, images_beneath, review_of, 
 from napari_unet.gui.widgets.beginnings import Beginning
 from napari_unet.gui.work.activity import Ending, How, Surroundings, Work
 from napari_unet.gui.work.predicting import Prediction, Wish
-from napari_unet.gui.work.training import Lesson, Training
+from napari_unet.gui.work.scoring import Asked, Compared, Scoring
+from napari_unet.gui.work.training import Lesson, Painted, Reading, Training
 from napari_unet.gui.work.undoing import Switched
-from napari_unet.session import Verb
+from napari_unet.session import TrainedModel, Verb
+
+MOST_COMPARED = 6
+"""Scans beside its own that a new model is compared on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Two masks and their models, between which a person has to choose; until then the model from before counts."""
+
+    before: Labels
+    after: Labels
+    model_before: TrainedModel
+    model_after: TrainedModel
+    compared: tuple[Compared, ...]
 
 
 class LearningAgain(Work):
-    """Trains on the paint, the reviewed slices and the corrections of a mask, then predicts into a new layer.
+    """Trains on the paint, the reviewed slices and the corrections of masks, then predicts one into a new layer.
 
-    What a person stands for is in the new layer as it is in the old one, which is hidden and stays.
+    What a person stands for is in the new layer as it is in the old one, which is hidden and stays. Both models are
+    compared on everything that was found right and on earlier paint; the new one is chosen when somebody keeps it.
     """
 
     shown = Signal(object)
     """This mask is shown in the place of another."""
+    decided = Signal()
+    """There is nothing to choose between any more."""
 
-    def __init__(self, surroundings: Surroundings, training: Training, prediction: Prediction) -> None:
+    def __init__(
+        self, surroundings: Surroundings, training: Training, prediction: Prediction, scoring: Scoring
+    ) -> None:
         super().__init__()
         self._viewer = surroundings.viewer
         self._session = surroundings.session
@@ -37,26 +59,26 @@ class LearningAgain(Work):
         self._history = surroundings.history
         self._training = training
         self._prediction = prediction
+        self._scoring = scoring
+        self.choice: Choice | None = None
+        """What there is to choose between."""
+        self._read_paint: Reading | None = None
+        self._models: tuple[TrainedModel, ...] = ()
         self._mask: Labels | None = None
         self._kept: Kept | None = None
-        self._before: Labels | None = None
+        self._new: Labels | None = None
+        self._compared: tuple[Compared, ...] = ()
         self._round = 0
-        for activity in (training, prediction):
+        for activity in (training, prediction, scoring):
             activity.reported.connect(self._report)
         training.ended.connect(self._trained)
         prediction.ended.connect(self._predicted)
+        scoring.ended.connect(self._scored)
 
     @property
     def running(self) -> bool:
         """Whether it is under way."""
         return self._mask is not None
-
-    @property
-    def before(self) -> Labels | None:
-        """The mask from before the last time, while it is there and not shown."""
-        viewer, before = self._viewer(), self._before
-        there = viewer is not None and before is not None and before in viewer.layers and not before.visible
-        return before if there else None
 
     def cancel(self, *, patiently: bool = False) -> None:
         """End it within a second; the mask is as it was."""
@@ -66,6 +88,8 @@ class LearningAgain(Work):
             self._training.cancel(patiently=patiently)
         elif self._prediction.running:
             self._prediction.cancel(patiently=patiently)
+        elif self._scoring.running:
+            self._scoring.cancel(patiently=patiently)
         else:
             self._finish(Ending(How.CANCELLED, "Cancelled."))
 
@@ -95,36 +119,69 @@ class LearningAgain(Work):
         images = images_beneath(viewer, mask)
         if model is None or not images:
             raise BadInput(f'The {"scan" if model else "model"} of "{mask.name}" is not here any more: predict again.')
-        chosen = {"unpainted": Unpainted.UNKNOWN, "time_limit": seconds}
+        if self.choice is not None and mask is self.choice.after:
+            self.keep()  # whoever goes on with the new mask has chosen
+        self._read_paint = partial(with_background, unpainted=unpainted)
+        # All that a person said teaches, and nothing is held out: what is said of slices is what it is measured on.
+        chosen = {"unpainted": Unpainted.UNKNOWN, "time_limit": seconds, "validation": 0.0}
+        others = [_as_painted(layer, of) for layer, of in self._others(viewer, images)]
         self._training.start(
             images,
             mask,
             PRESETS["fast"].train.model_copy(update=chosen),
             classes_of(mask),
             Beginning(model=model),
-            Lesson(review.lesson, paint, partial(with_background, unpainted=unpainted)),
+            Lesson(_as_painted(mask, images), others, paint, self._read_paint),
         )
         self._round += 1
-        self._mask = mask
+        self._mask, self._models = mask, (model,)
+        self._decide()
         self._session.started(Verb.REVIEW)
         self.began.emit()
 
+    def _others(self, viewer: ViewerModel, images: list[Image]) -> list[tuple[Labels, list[Image]]]:
+        """Find the topmost mask that was predicted of each other scan like this one, and the layers of that scan."""
+        channels = sum(scan_of(image).channels for image in images)
+        found: dict[tuple[Image, ...], Labels] = {}
+        for layer in viewer.layers:
+            if not isinstance(layer, Labels) or review_of(layer) is None:
+                continue
+            of = images_beneath(viewer, layer)
+            if of and not set(of) & set(images) and sum(scan_of(image).channels for image in of) == channels:
+                found[tuple(of)] = layer
+        return [(layer, list(of)) for of, layer in found.items()]
+
+    def keep(self) -> None:
+        """Choose the new model."""
+        if self.choice is not None:
+            self._session.update(model=self.choice.model_after)
+            self._decide()
+
     def go_back(self) -> None:
-        """Show the mask from before, and choose its model; the new one is hidden and stays."""
-        before, after = self.before, self._prediction.layer()
-        if before is not None and after is not None:
-            self.show(before, after)
-            self._history.add(Switched("going back to the mask from before", self._viewer, before, after, self.show))
+        """Show the mask from before, whose model stays chosen; the new one is hidden and stays."""
+        choice, viewer = self.choice, self._viewer()
+        if choice is not None and viewer is not None and choice.before in viewer.layers:
+            self.show(choice.before, choice.after)
+            name = "going back to the mask from before"
+            self._history.add(Switched(name, self._viewer, choice.before, choice.after, self.show))
+
+    def _decide(self) -> None:
+        if self.choice is not None:
+            self.choice = None
+            self.decided.emit()
 
     def show(self, mask: Labels, instead_of: Labels) -> None:
-        """Show a mask in the place of another, and choose its model; the other is hidden and stays."""
+        """Show a mask in the place of another, and choose its model unless that is undecided; the other stays."""
         viewer, review = self._viewer(), review_of(mask)
+        if self.choice is not None and mask is self.choice.before:
+            self._decide()  # undone
         instead_of.visible = False
         mask.visible = True
         if viewer is not None:
             viewer.layers.selection.active = mask
+        undecided = self._models[1:] if self.running else (self.choice.model_after,) if self.choice else ()
         for model in self._session.models:
-            if review is not None and model.path == review.model:
+            if review is not None and model.path == review.model and model not in undecided:
                 self._session.update(model=model)
         self.shown.emit(mask)
 
@@ -165,8 +222,9 @@ class LearningAgain(Work):
             self._finish(Ending(How.FAILED, "The mask or its scan was taken away meanwhile: the new model is there."))
             return
         self._training.hide_preview()
+        self._models = (self._models[0], self._session.models[0])
         try:
-            self._prediction.start(images, Wish((self._session.models[0],)), kept=kept)
+            self._prediction.start(images, Wish((self._models[1],)), kept=kept)
         except UnetError as error:
             self._finish(Ending(How.FAILED, str(error)))
 
@@ -185,53 +243,77 @@ class LearningAgain(Work):
         kept = self._kept
         assert kept is not None
 
-        def compare() -> str:
+        def compare() -> Ground | None:
             truth = np.asarray(scan.fold(voxels))
             new.take_over(review, review.effort(truth))
             for z, where in enumerate(kept.where):
                 if z not in new.reviewed:
                     new.vouch(z, where)
-            return comparison(review.dice(truth), new.dice(truth))
+            before, now = review.dice(truth), new.dice(truth)
+            pairs = {z: (before[z], now[z]) for z in before if z in now}
+            return Ground(slices_found_right(len(pairs)), pairs) if pairs else None
 
-        def show(text: str) -> None:
+        def show(ground: Ground | None) -> None:
             if self.running and number == self._round:
-                self._before = mask
+                self._new = after
                 self.show(after, mask)
                 self._history.add(Switched("learning from corrections", self._viewer, after, mask, self.show))
-                self._finish(Ending(How.DONE, f'New result: layer "{after.name}". {text}'))
+                self._compared = () if ground is None else (Compared(ground, after),)
+                self._compare_elsewhere(mask)
 
-        def failed(error: Exception) -> None:
-            show(f"The two could not be compared ({error}).")
+        self._background.run(compare, show, lambda error: show(None))
 
-        self._background.run(compare, show, failed)
+    def _compare_elsewhere(self, mask: Labels) -> None:
+        """Compare the models on what was found right on other scans, and on the paint they learned from before."""
+        viewer, read = self._viewer(), self._read_paint
+        assert viewer is not None
+        assert read is not None
+        images, beginning = images_beneath(viewer, mask), Beginning(model=self._models[0])
+        asked = []
+        for layer, of in self._others(viewer, images):
+            review = review_of(layer)
+            assert review is not None
+            right = replace(_as_painted(layer, of), read=review.found_right, corrected=None)
+            asked.append(Asked(f'slices you found right of "{layer.name}"', partial(_given, right), layer))
+        for painted in self._training.learned_before(beginning, None):
+            words, known = f'the paint "{painted.name}" from before', replace(painted, read=read)
+            asked.append(Asked(words, partial(_given, known), layer_called(viewer, painted.name)))
+        asked += [
+            Asked("what you said of another scan of the project", partial(find, read))
+            for find in self._training.unopened(images, beginning)
+        ]
+        before, now = (model.path for model in self._models)
+        self._scoring.start(before, now, asked[:MOST_COMPARED])  # with nothing to compare it is over at once
+
+    def _scored(self, ending: Ending) -> None:
+        if not self.running or self._new is None or self._mask is None:
+            return
+        after, (before, now) = self._new, self._models
+        compared = (*self._compared, *(self._scoring.found if ending.how is How.DONE else ()))
+        self.choice = Choice(self._mask, after, before, now, compared)
+        text = verdict([one.ground for one in compared])
+        if ending.how is How.FAILED:
+            text = f"{text} On other scans they could not be compared: {ending.text}"
+        self._finish(Ending(How.DONE, f'New result: layer "{after.name}". {text}'))
 
     def _finish(self, ending: Ending) -> None:
-        self._mask = self._kept = None
+        self._mask = self._new = self._kept = None
         self._session.ended(Verb.REVIEW)
         self.ended.emit(ending)
 
 
-def comparison(before: dict[int, float], after: dict[int, float]) -> str:
-    """Say whether a model is better than the one before it on the slices that a person found right.
-
-    Parameters
-    ----------
-    before, after
-        The Dice coefficient by slice, of the same slices.
-    """
-    if not before:
-        return "No slice is marked as right, so the two models cannot be compared: look before you keep it."
-    better, worse = ([z for z in before if sign * (after[z] - before[z]) > 0.002] for sign in (1, -1))
-    mean = [sum(dice.values()) / len(dice) for dice in (before, after)]
-    return (
-        f"On the {_slices(list(before))} you found right: Dice {mean[0]:.3f} before, {mean[1]:.3f} now; "
-        f"better on {len(better)}, worse on {len(worse)}{_which(worse)}."
-    )
+def _as_painted(mask: Labels, images: list[Image]) -> Painted:
+    """Give what a person made of a mask as paint of its scan."""
+    review = review_of(mask)
+    assert review is not None
+    scans = [scan_of(image) for image in images]
+    return Painted(scans, voxels_of(mask), mask.name, review.lesson, classes_of(mask), review.corrections)
 
 
-def _slices(slices: Sequence[int]) -> str:
-    return "slice" if len(slices) == 1 else f"{len(slices)} slices"
+def layer_called(viewer: ViewerModel, name: str) -> Labels | None:
+    """Find a labels layer by its name."""
+    return next((layer for layer in viewer.layers if isinstance(layer, Labels) and layer.name == name), None)
 
 
-def _which(slices: Sequence[int]) -> str:
-    return f" ({', '.join(map(str, slices[:5]))}{', …' if len(slices) > 5 else ''})" if slices else ""
+def _given(painted: Painted) -> Painted:
+    return painted

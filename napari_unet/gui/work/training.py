@@ -1,15 +1,13 @@
 """Training in the window: the job, its live preview, and the model it leaves."""
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
@@ -21,6 +19,7 @@ from napari_unet.gui.layers.scans import scan_of, voxels_of
 from napari_unet.gui.widgets.beginnings import Beginning, new_state
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Shared, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.naming import free_name
 from napari_unet.model_file import SUFFIX
 from napari_unet.runner import Exchange, SharedArray, SharedScan, TrainDone, TrainRequest
 from napari_unet.scan import Scan, stack_channels
@@ -43,13 +42,30 @@ class Lend(Protocol):
 
 @dataclass(frozen=True)
 class Painted:
-    """A scan as its channels, the voxels of its paint in the shape of the user, its name, its reading, its classes."""
+    """A scan and its paint.
+
+    Parameters
+    ----------
+    scans
+        The channels.
+    voxels
+        Of the layer that is paint, or is read as paint, in the shape of the user.
+    name
+        Of that layer.
+    read
+        Makes paint of it.
+    classes
+        Which are named on it.
+    corrected
+        Tells where a person put it right, which counts more.
+    """
 
     scans: list[Scan]
     voxels: NDArray[Any]
     name: str
     read: Reading | None = None
     classes: tuple[ClassInfo, ...] = ()
+    corrected: Callable[[NDArray[np.uint8]], NDArray[np.bool_]] | None = None
 
 
 Elsewhere: TypeAlias = Callable[[Reading], Painted | None]
@@ -58,19 +74,22 @@ Elsewhere: TypeAlias = Callable[[Reading], Painted | None]
 
 @dataclass(frozen=True)
 class Lesson:
-    """How a layer that is no paint is learned from.
+    """What a person made of predicted masks.
 
     Parameters
     ----------
-    read
-        Makes paint of that layer.
+    mask
+        The mask that is learned from.
+    others
+        Those of other scans; where a project gives what is known of its other scans, they are not needed.
     paint
-        The paint of the same scan, which is shown again beside it.
+        The paint of the scan of the mask, which is shown again beside it.
     read_paint
         How all paint that is shown again is read.
     """
 
-    read: Reading
+    mask: Painted
+    others: Sequence[Painted]
     paint: Labels | None
     read_paint: Reading
 
@@ -90,6 +109,7 @@ class Training(ScanActivity):
         self._classes: tuple[ClassInfo, ...] = ()
         self._shared_preview: SharedArray | None = None
         self._preview: LiveLabels | None = None
+        self._chooses = True
         self.elsewhere: Callable[[Sequence[Image]], list[Elsewhere]] = _nowhere
         """Gives what else there is to learn from than on these layers."""
 
@@ -118,7 +138,8 @@ class Training(ScanActivity):
             What to begin with. A model that goes on is shown again what it learned from in this window, as far as
             those layers are still there.
         lesson
-            How ``paint`` is learned from where it is a mask that a person corrected.
+            How it is learned from where ``paint`` is a mask that a person corrected. The model is then not chosen:
+            one sees first whether it is better.
 
         Raises
         ------
@@ -129,13 +150,11 @@ class Training(ScanActivity):
         if viewer is None:
             return
         scans = self._follow(viewer, images)
-        voxels, name = voxels_of(paint), paint.name
-        scans[0].fold(voxels, f'"{name}"')
-        again = self._learned_before(viewer, beginning, paint if lesson is None else lesson.paint)
+        scans[0].fold(voxels_of(paint), f'"{paint.name}"')
+        again = self.learned_before(beginning, paint if lesson is None else lesson.paint)
         if lesson is not None and lesson.paint is not None:
             again.append(Painted(scans, voxels_of(lesson.paint), lesson.paint.name))
-        before = [image for refs, _ in self._sources_of(beginning) for ref in refs if (image := ref()) is not None]
-        elsewhere = self.elsewhere([*images, *before])
+        elsewhere = self.unopened(images, beginning)
         read_paint = partial(with_background, unpainted=config.unpainted) if lesson is None else lesson.read_paint
         if lesson is not None or elsewhere:  # where corrections are learned from, the rest of them is not known
             again = [replace(painted, read=read_paint) for painted in again]
@@ -146,8 +165,10 @@ class Training(ScanActivity):
             self.remove_preview()
         self.epochs = []
         self._classes = tuple(classes)
-        read = lesson.read if lesson is not None else read_paint if elsewhere else None
-        painted, looked_at = Painted(scans, voxels, name, read), self._looked_at
+        painted = [Painted(scans, voxels_of(paint), paint.name, read_paint if elsewhere else None)]
+        if lesson is not None:
+            painted = [lesson.mask, *(() if elsewhere else lesson.others)]
+        looked_at, self._chooses = self._looked_at, lesson is None
         start_path = "" if beginning.model is None else str(beginning.model.path)
         unfinished = beginning.unfinished or (None if start_path else new_state())
         model_path = str(self._exchange.path(SUFFIX))
@@ -155,7 +176,7 @@ class Training(ScanActivity):
         def make_request() -> TrainRequest:
             others = [one for find in elsewhere if (one := find(read_paint)) is not None]
             known = (*(info for one in others for info in one.classes), *self._classes)
-            learned, repeated = ([painted, *others], again) if not start_path else ([painted], [*again, *others])
+            learned, repeated = ([*painted, *others], again) if not start_path else (painted, [*again, *others])
             scans, paints, labels = zip(*(share(one, self._exchange, self._lend) for one in learned), strict=True)
             before = [share(one, self._exchange, self._lend) for one in repeated]
             self._shared_preview = self._lend(self._exchange.empty(paints[0].shape, np.uint8))
@@ -172,6 +193,7 @@ class Training(ScanActivity):
                 paints_again=tuple(paint for _, paint, _ in before),
                 unfinished_path="" if unfinished is None else str(unfinished),
                 resume=beginning.unfinished is not None,
+                corrections=tuple(share_corrections(one, self._exchange, self._lend) for one in painted),
             )
 
         self._begin(make_request)
@@ -184,9 +206,17 @@ class Training(ScanActivity):
         """Give the layers that the model learned from which goes on."""
         return () if beginning.model is None else self._learned_from.get(beginning.model.path, ())
 
-    def _learned_before(self, viewer: ViewerModel, beginning: Beginning, paint: Labels | None) -> "list[Painted]":
-        """Give what a model learned from before, as it is now, as far as it is there and is not learned from anyway."""
-        found = []
+    def unopened(self, images: Sequence[Image], beginning: Beginning) -> list[Elsewhere]:
+        """Give what there is to learn from but on these images, and on those that a model learned from before."""
+        before = [image for refs, _ in self._sources_of(beginning) for ref in refs if (image := ref()) is not None]
+        return self.elsewhere([*images, *before])
+
+    def learned_before(self, beginning: Beginning, paint: Labels | None) -> list[Painted]:
+        """Give what a model learned from before, as it is now, as far as it is there, but for this paint."""
+        found: list[Painted] = []
+        viewer = self._viewer()
+        if viewer is None:
+            return found
         for image_refs, paint_ref in self._sources_of(beginning):
             images, layer = [ref() for ref in image_refs], paint_ref()
             there = [image for image in images if image is not None and image in viewer.layers]
@@ -230,11 +260,10 @@ class Training(ScanActivity):
     def _on_result(self, result: object) -> str:
         assert isinstance(result, TrainDone)
         scan_name = self._scan.name if self._scan is not None else "scan"
-        taken = {model.name for model in self._session.models}
-        name = next(n for n in _numbered(f"{scan_name} model") if n not in taken)
+        name = free_name(self._session, f"{scan_name} model")
         self.model_path, self.evidence_path = Path(result.model_path), result.evidence_path
         self._learned_from[self.model_path] = self._learning_from
-        self._session.add_model(TrainedModel(name, self.model_path, result.description))
+        self._session.add_model(TrainedModel(name, self.model_path, result.description), choose=self._chooses)
         learned = result.description.learned_from
         return f"Trained {learned.steps:,} steps in {learned.seconds:.0f} s: {result.description.sentence()}."
 
@@ -259,11 +288,14 @@ def share(painted: Painted, exchange: Exchange, lend: Lend) -> tuple[SharedScan,
     return lend(exchange.put_scan(scan)), lend(exchange.put(folded)), _labels_in(folded)
 
 
+def share_corrections(painted: Painted, exchange: Exchange, lend: Lend) -> SharedArray | None:
+    """Copy for the other process where a person put a mask right; None where there is nothing of that kind."""
+    if painted.corrected is None:
+        return None
+    folded = stack_channels(painted.scans).fold(painted.voxels)
+    return lend(exchange.put(painted.corrected(as_paint(np.asarray(folded), f'"{painted.name}"'))))
+
+
 def _labels_in(paint: NDArray[np.uint8]) -> set[int]:
     """Collect the labels of a paint, slice by slice so that the window is not held up."""
     return {label for counts in count_slices(paint).values() for label in counts}
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name} {number}" for number in count(2))

@@ -25,6 +25,7 @@ from napari_unet.gui.work.patches import PatchPreview
 from napari_unet.gui.work.predicting import Prediction, Wish
 from napari_unet.gui.work.projects import Projects
 from napari_unet.gui.work.refining import Refinement, RefinePreview
+from napari_unet.gui.work.scoring import Scoring
 from napari_unet.gui.work.suggesting import Suggesting
 from napari_unet.gui.work.training import Training
 from napari_unet.gui.work.undoing import Undoing
@@ -67,7 +68,8 @@ class Workspace:
         self.live = Live(surroundings, JobRunner(self.background, LIVE_ENGINES))
         self.patches = PatchPreview(surroundings, JobRunner(self.background, ()))
         self.prediction = Prediction(surroundings, self.engine)
-        self.learning_again = LearningAgain(surroundings, self.training, self.prediction)
+        self.scoring = Scoring(surroundings, self.engine)
+        self.learning_again = LearningAgain(surroundings, self.training, self.prediction, self.scoring)
         self.refinement = Refinement(surroundings, self.refinery)
         self.refine_preview = RefinePreview(surroundings, self.refinery)
         self.filling = Filling(surroundings, self.refinery)
@@ -171,6 +173,7 @@ class Workspace:
             for activity in (
                 self.training,
                 self.prediction,
+                self.scoring,
                 self.refinement,
                 self.refine_preview,
                 self.filling,
