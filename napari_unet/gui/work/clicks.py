@@ -129,9 +129,14 @@ def outcome_of(click: Click) -> Outcome:
     return Outcome(text, edit, parts)
 
 
+def warm_up() -> None:
+    """Import what finding pieces needs, which takes half a second: call it in a thread."""
+    import napari_unet.refinement.clicked  # noqa: F401
+
+
 def _piece_of(click: Click, scan: "Scan") -> "tuple[Piece, int, NDArray[np.bool_]]":
     """Find the piece, what it becomes, and which of its voxels do."""
-    # Imported here: it brings ITK along, which takes half a second; this is called in a thread.
+    # Imported here: it brings ITK along.
     from napari_unet.refinement.clicked import border_between, cut_off, piece_across, piece_at
 
     labels = np.asarray(scan.fold(voxels_of(click.source)))

@@ -17,7 +17,7 @@ from napari_unet.annotation import BACKGROUND
 from napari_unet.errors import UnetError
 from napari_unet.gui.layers.edits import make_edit
 from napari_unet.gui.work.background import Background
-from napari_unet.gui.work.clicks import Accepted, Click, Outcome, Tool, outcome_of
+from napari_unet.gui.work.clicks import Accepted, Click, Outcome, Tool, outcome_of, warm_up
 from napari_unet.history import History
 
 CLICK_PIXELS = 4
@@ -60,6 +60,7 @@ class Picking(QObject):
         self._layer: Labels | None = None
         self._mode_before = ""
         self.tool: Tool | None = None
+        background.run(warm_up, lambda _: None, self._failed)
 
     def take(self, tool: Tool, layer: Labels) -> None:
         """Take a tool in hand, for clicks on this layer."""
@@ -106,6 +107,8 @@ class Picking(QObject):
                     places.append(mouse_event_to_labels_coordinate(layer, event))
                     show(places[-1])
                 yield
+            if tool is Tool.SPLIT:
+                places.append(mouse_event_to_labels_coordinate(layer, event))
         if (still or tool is Tool.SPLIT) and all(place is not None for place in places):
             self.act(tool, np.rint(places).astype(np.int64))
 
