@@ -125,6 +125,11 @@ def test_a_new_layer_knows_how_it_was_made(window, refinable, tmp_path):
     refined = window.viewer.layers["mask refined"]
     assert ending.text.startswith('Result: layer "mask refined": +')
     assert (refined.data[:, 15:17, 15:17] == 1).all()
+    assert refinable.undo.undo_button.text() == "Undo: fill holes into a new layer (Ctrl+Z)"
+    refinable.undo.undo_button.click()
+    assert not refined.visible
+    refinable.undo.redo_button.click()
+    assert refined.visible
     assert refinable.pipeline.earlier() == []
     refinable.mask_box.choose(refined)
     assert refinable.pipeline.earlier() == [RefineConfig(steps=(FillHoles(classes=(1,)), Closing(enabled=False)))]

@@ -182,7 +182,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
         undoing.redo()
     assert (mask.visible, after.visible) == (False, True)
     np.testing.assert_array_equal(after.data, painted)
-    for name in ("painting on slice 3", "learning from corrections", "marked slice 3 as right", "painting on slice 2"):
+    for name in ("painting on slice 3", "learning from corrections", "marked slice 3 as right", "painting on slice 1"):
         assert predicted.workspace.history.next_undo.name == name
         undoing.undo()
     assert predicted.workspace.history.next_undo.name == 'predicting "scan"'

@@ -99,6 +99,7 @@ class Activity(Work):
         self._viewer = surroundings.viewer
         self._session = surroundings.session
         self._exchange = surroundings.exchange
+        self._history = surroundings.history
         self._background = surroundings.background
         self._runner = runner
         self._active = False

@@ -20,6 +20,8 @@ from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_L
 from napari_unet.gui.widgets.scope import EVERYTHING, Scope
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.undoing import Shown
+from napari_unet.provenance import about_model
 from napari_unet.review import Review
 from napari_unet.runner import PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
@@ -133,10 +135,11 @@ class Prediction(ScanActivity):
         self._wanted = len(wanted)
         self._go_on()
         slices = None if len(self._done) == 0 and wish.scope.slices is None else tuple(set(wanted) - self._done)
-        looked_at, exchange = self._looked_at, self._exchange
+        looked_at, exchange, review = self._looked_at, self._exchange, self._review
 
         def make_request() -> PredictRequest:
             scan = stack_channels(scans)
+            review.models = tuple(about_model(model.path) for model in wish.models)
             self._out = self._lend(exchange.empty(scan.grid, np.uint8))
             if wish.show_probabilities or (wish.keep_probabilities and wish.scope == EVERYTHING):
                 self._probabilities = self._lend(exchange.empty((len(wish.classes), *scan.grid), np.float16))
@@ -200,6 +203,8 @@ class Prediction(ScanActivity):
         foreground = [info for info in self._wish.classes if info.label]
         count = partial(volumes, self._result.labels, foreground, self._scan)
         self._background.run(count, self.volumes_counted.emit, self._not_counted)
+        if Verb.REVIEW not in self._session.state.running:  # learning from corrections is a step of its own
+            self._history.add(Shown(f'predicting "{self._scan.name}"', self._viewer, self._result.layer))
         return f'Result: layer "{self._result.layer.name}". It is yours to correct.'
 
     def _show_maps(self, scan: Scan, wish: Wish) -> None:

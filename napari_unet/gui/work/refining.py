@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +23,14 @@ from napari_unet.gui.layers.edits import (
     size_of,
 )
 from napari_unet.gui.layers.outlines import Outlines, outline_labels
-from napari_unet.gui.layers.scans import class_look, place_of, voxels_of
+from napari_unet.gui.layers.scans import METADATA, REVIEW, class_look, place_of, review_of, voxels_of
 from napari_unet.gui.widgets.step_words import pipeline_words
 from napari_unet.gui.work.activity import Activity, Ending, LabelsActivity, Surroundings, slice_in_view
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.refine_material import Chosen, Material
+from napari_unet.gui.work.undoing import Shown
 from napari_unet.history import UNDO_BYTES
+from napari_unet.review import Review
 from napari_unet.runner import RefineDone, RefineRequest
 from napari_unet.session import Verb
 
@@ -112,6 +115,16 @@ class RefinePreview(Activity):
         self._chosen = self._material = self._request = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Refined:
+    """A result that is ready for its layer: the changes, or all labels of a new one; what stays; who made it what."""
+
+    parts: list[SlicePart]
+    labels: NDArray[np.uint8] | None
+    kept: str
+    review: Review | None
+
+
 class Refinement(LabelsActivity):
     """Refines a labels layer, into a new one or in place as one step of its undo."""
 
@@ -153,35 +166,42 @@ class Refinement(LabelsActivity):
 
         self._begin(make_request)
 
-    def _ready(self, result: RefineDone) -> Callable[[], tuple[list[SlicePart], NDArray[np.uint8] | None, str]]:
+    def _ready(self, result: RefineDone) -> "Callable[[], _Refined]":
         chosen, material, request, in_place = self._chosen, self._material, self._request, self._in_place
         assert chosen is not None
         assert material is not None
         assert request is not None
         edit = Edit(pipeline_words(chosen.config), chosen.config.model_dump(mode="json"))
+        review = review_of(chosen.mask)
 
-        def ready() -> tuple[list[SlicePart], NDArray[np.uint8] | None, str]:
+        def ready() -> _Refined:
             kept = _stay(None if request.protected is None else request.protected.open())
-            after = request.out.open()
-            parts = compare(edit, material.voxels.shape[:-2], request.mask.open(), after) if in_place else []
+            before, after = request.mask.open(), request.out.open()
+            parts = compare(edit, material.voxels.shape[:-2], before, after) if in_place else []
             # An edit too large for the undo goes into a new layer.
-            return parts, np.array(after) if not in_place or size_of(parts) > UNDO_BYTES else None, kept
+            new_layer = not in_place or size_of(parts) > UNDO_BYTES
+            known = review.copy() if review is not None and new_layer else review
+            if known is not None:
+                for z in range(len(after)):
+                    known.refine(z, before[z], after[z])
+            return _Refined(parts, np.array(after) if new_layer else None, kept, known)
 
         return ready
 
-    def _show(self, result: RefineDone, made_ready: tuple[list[SlicePart], NDArray[np.uint8] | None, str]) -> str:
+    def _show(self, result: RefineDone, made_ready: "_Refined") -> str:
         viewer, chosen, material = self._viewer(), self._chosen, self._material
         if viewer is None or chosen is None or material is None or chosen.mask not in viewer.layers:
             return "The mask was taken away meanwhile: there is no layer to show."
-        parts, labels, kept = made_ready
-        what = f"{_changes(result, material)} {kept}".strip()
-        if labels is not None:
-            layer = self._add_layer(viewer, chosen, material, labels)
+        what = f"{_changes(result, material)} {made_ready.kept}".strip()
+        if made_ready.labels is not None:
+            layer = self._add_layer(viewer, chosen, material, made_ready.labels)
+            if made_ready.review is not None:
+                layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), REVIEW: made_ready.review}
             why = " The mask changed in too many places for its undo." if self._in_place else ""
             return f'Result: layer "{layer.name}": {what}{why}'
         if not can_edit(chosen.mask) or voxels_of(chosen.mask) is not material.voxels:
             return f'"{chosen.mask.name}" got other voxels meanwhile and stays as it is: apply again.'
-        painted = make_edit(chosen.mask, parts)
+        painted = make_edit(chosen.mask, made_ready.parts)
         voxels = f"{painted:,} voxel{'s stay' if painted != 1 else ' stays'}"
         meanwhile = f" {voxels} as you painted meanwhile." if painted else ""
         return f'Changed "{chosen.mask.name}": {what}{meanwhile} Ctrl+Z takes it back.'
@@ -192,6 +212,7 @@ class Refinement(LabelsActivity):
         look = {**place_of(chosen.mask), **class_look(material.classes)}
         layer: Labels = viewer.add_labels(material.scan.unfold(labels), name=name, opacity=0.6, **look)
         note_applied(layer, [*applied(chosen.mask), chosen.config.model_dump(mode="json")])
+        self._history.add(Shown(f"{pipeline_words(chosen.config)} into a new layer", self._viewer, layer))
         if active is not None and active in viewer.layers:
             viewer.layers.selection.active = active
         return layer
