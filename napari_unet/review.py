@@ -63,7 +63,7 @@ class ReviewSummary:
 
     @property
     def looked_at(self) -> set[int]:
-        """The slices that were painted, corrected or found right."""
+        """The slices that a person looked at, painted, corrected or found right."""
         return {z for z, state in enumerate(self.states) if state is not SliceState.PREDICTED}
 
     def sentence(self) -> str:

@@ -7,7 +7,7 @@ from napari_unet.looking import Suggestion, where_next
 from napari_unet.review import Review, ReviewSummary
 
 NEXT_KEY = "N"
-ALL_SEEN = "Every slice was painted, corrected or found right."
+ALL_SEEN = "Every slice was looked at."
 
 
 class NextPanel(QWidget):
