@@ -117,6 +117,35 @@ def read_provenance(mask: Path) -> dict[str, Any] | None:
     return None
 
 
+def write_provenance_of_change(
+    mask: Path, made_from: Path, voxels: int, changed: int, steps: Sequence[Mapping[str, Any]]
+) -> Path:
+    """Write where a mask comes from that a program made of another.
+
+    Parameters
+    ----------
+    mask, made_from
+        The files of both.
+    voxels
+        How many voxels are as they were, without background.
+    changed
+        How many are not.
+    steps
+        What was done, as JSON values.
+
+    Raises
+    ------
+    BadInput
+        It cannot be written.
+    """
+    known = known_of(made_from)
+    makers = [who for who, count in known.get("voxels", {"not known": 1}).items() if count]
+    shares = {makers[0] if len(makers) == 1 else "as before": voxels}
+    shares["refinement"] = shares.get("refinement", 0) + changed
+    done = (*known.get("refinement", ()), *steps)
+    return write_provenance(mask, shares, known.get("models", ()), done, known.get("slices_found_right"), known)
+
+
 def known_of(mask: Path) -> dict[str, Any]:
     """Give what is known of a mask that another is made from: where it comes from, or at least its checksum."""
     return read_provenance(mask) or {"mask": {"sha256": file_checksum(mask)}}

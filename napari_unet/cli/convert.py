@@ -23,6 +23,7 @@ from napari_unet.io import (
 from napari_unet.io.formats import patient_notice
 from napari_unet.io.label_descriptions import read_label_descriptions
 from napari_unet.io.mask import named
+from napari_unet.provenance import write_provenance_of_change
 
 
 def add_to(commands: Any) -> None:
@@ -67,7 +68,12 @@ def run(args: Namespace) -> None:
         notice(moved.sentence)
     for written in export(args.output, mask):
         print(written)
-    if args.output.name.lower().endswith(WRITE_SUFFIXES) and (said := patient_notice(args.output)):
+    if not args.output.name.lower().endswith(WRITE_SUFFIXES):
+        return
+    steps: list[dict[str, Any]] = [{"kind": "keep classes", "classes": list(args.classes)}] if args.classes else []
+    steps += [{"kind": "onto another grid"}] if args.onto else []
+    write_provenance_of_change(args.output, args.mask, int(np.count_nonzero(mask.labels)), 0, steps)
+    if said := patient_notice(args.output):
         notice(said)
 
 

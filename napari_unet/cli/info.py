@@ -6,15 +6,22 @@ from typing import Any
 
 from napari_unet.cli.output import print_json
 from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options
+from napari_unet.journal import read_abouts
 from napari_unet.model_file import SUFFIX, read_description
+from napari_unet.project import is_project, lies_on, read_project, state_of
+from napari_unet.provenance import read_provenance
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     parser: ArgumentParser = commands.add_parser(
-        "info", help="say what a scan or model is", description="Say what a scan or a model is."
+        "info",
+        help="say what a scan, mask, model or project is",
+        description="Say what a scan, a mask, a model or a project is, and where a mask comes from.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help=f"a model, or a scan: {SCAN_HELP}")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help=f"a model, the folder of a project, or a scan: {SCAN_HELP}"
+    )
     add_reading_options(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -22,7 +29,12 @@ def add_to(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Read and print."""
-    facts = about_model(args.file) if args.file.suffix.lower() == SUFFIX else about_scan(args.file, Reading.of(args))
+    if args.file.suffix.lower() == SUFFIX:
+        facts = about_model(args.file)
+    elif is_project(args.file):
+        facts = about_project(args.file)
+    else:
+        facts = about_scan(args.file, Reading.of(args))
     if args.json:
         print_json(facts)
         return
@@ -34,6 +46,29 @@ def about_model(file: Path) -> dict[str, Any]:
     """Describe a model as JSON values."""
     description = read_description(file)
     return {"kind": "model", "summary": description.sentence(), **description.model_dump(mode="json")}
+
+
+def about_project(folder: Path) -> dict[str, Any]:
+    """Describe a project as JSON values."""
+    project = read_project(folder)
+    layers = [about for about in read_abouts(folder).values() if "name" in about]
+    return {
+        "kind": "project",
+        "program": project.program,
+        "scans": [
+            {
+                "name": scan.name,
+                "state": state_of(scan, layers).value,
+                "at": " / ".join(scan.origin),
+                "layers": [about["name"] for about in layers if lies_on(scan, about)],
+                "sha256": scan.checksum or None,
+            }
+            for scan in project.scans
+        ],
+        "models": {file.stem: read_description(file).sentence() for file in sorted(folder.glob(f"*{SUFFIX}"))},
+        "chosen_model": project.model.removesuffix(SUFFIX) or None,
+        "history": list(project.history),
+    }
 
 
 def about_scan(file: Path, reading: Reading) -> dict[str, Any]:
@@ -51,6 +86,7 @@ def about_scan(file: Path, reading: Reading) -> dict[str, Any]:
         "spacing": list(scan.spacing),
         "unit": scan.unit,
         "affine": None if scan.geometry is None else scan.geometry.affine.tolist(),
+        **({"provenance": known} if (known := read_provenance(file)) else {}),
     }
 
 

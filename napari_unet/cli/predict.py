@@ -26,6 +26,7 @@ from napari_unet.events import Job, Result, SlicesDone
 from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, in_zarr
 from napari_unet.looking import Suggestion, where_next
 from napari_unet.model_file import Model, load_model
+from napari_unet.provenance import about_model, write_provenance
 from napari_unet.scan import Scan
 
 COMMON = ("device", "threads")
@@ -103,12 +104,14 @@ def run(args: Namespace) -> None:
     masks = outputs(args)
 
     wish = Wish(args.slices, args.part, args.probabilities, args.uncertainty)
-    models = [load_model(path) for path in (args.model, *args.with_model)]
+    files = (args.model, *args.with_model)
+    models, known = [load_model(path) for path in files], [about_model(path) for path in files]
     done: list[Predicted] = []
     failures = 0
     for scan_file, mask_file in zip(args.scans, masks, strict=True):
         try:
             done.append(predict_one(models, scan_file, mask_file, config, wish, Reading.of(args)))
+            write_provenance(mask_file, {"model": done[-1].voxels}, known)
         except UnetError as error:
             if len(masks) == 1:
                 raise
@@ -167,6 +170,7 @@ class Predicted:
     slices_done: int
     slices: int
     stopped: bool
+    voxels: int
     look_next: Suggestion | None = None
 
     @property
@@ -241,6 +245,7 @@ def predict_one(
         slices_done=len(ran.result.slices),
         slices=scan.grid[0] if wish.slices is None else len(wish.slices),
         stopped=ran.stopped,
+        voxels=int(np.count_nonzero(mask.labels)),
         look_next=where_next(scan.grid[0], (), ran.result.looks) if ran.result.looks else None,
     )
 
@@ -274,6 +279,7 @@ def predict_into_zarr(
         slices_done=len(labels.done & wanted),
         slices=len(wanted),
         stopped=ran.stopped,
+        voxels=int(labels.counts()[1:].sum()),
     )
 
 

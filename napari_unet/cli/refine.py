@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_unet.annotation import LARGEST_CLASS
 from napari_unet.cli.evidence import intensities_on, probabilities_on
 from napari_unet.cli.files import check_output, save_mask
@@ -16,6 +18,7 @@ from napari_unet.cli.suggest import suggest
 from napari_unet.config import RefineConfig
 from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits
 from napari_unet.io.mask import named
+from napari_unet.provenance import write_provenance_of_change
 
 if TYPE_CHECKING:
     from napari_unet.refinement import Refined
@@ -108,6 +111,9 @@ def run(args: Namespace) -> None:
     labels = grid.unfold(ran.result.labels)
     written = replace(mask, labels=labels, classes=named(labels, mask.classes))
     save_mask(args.output, written)
+    same = mask.labels == labels
+    kept, changed = np.count_nonzero(same & (labels != 0)), np.count_nonzero(~same)
+    write_provenance_of_change(args.output, args.mask, int(kept), int(changed), [config.model_dump(mode="json")])
     if args.save_pipeline:
         write_pipeline(args.save_pipeline, config)
     report(args.output, written, ran.result, config, stopped=ran.stopped, as_json=args.json)

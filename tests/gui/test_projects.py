@@ -13,6 +13,7 @@ from napari_unet.errors import BadInput
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
 from napari_unet.journal import OWNER
 from napari_unet.project import DESCRIPTION, ScanState, read_project
+from napari_unet.provenance import read_provenance
 from napari_unet.review import Review
 from napari_unet.session import TrainedModel
 
@@ -193,3 +194,20 @@ def test_one_model_learns_from_all_scans_also_from_those_that_are_not_open(worke
     train.other_scans.setChecked(False)
     window.press(train)
     assert len(requests[1].scans) == 1
+
+
+def test_a_saved_mask_says_who_made_which_share_of_it_and_names_nobody(worked, tmp_path):
+    worked.mask.name = "Canary^Doe"
+    show_classes(worked.mask, [new_class(1, "Canary^Doe")])
+    review = review_of(worked.mask)
+    refined = worked.mask.data[1].copy()
+    refined[16, :3] = 1
+    review.refine(1, worked.mask.data[1], refined)
+    worked.mask.data[1] = refined
+    worked.mask.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    worked.mask.save(str(tmp_path / "mask.nii.gz"), plugin="napari-unet-paint")
+    known = read_provenance(tmp_path / "mask.nii.gz")
+    assert known["voxels"] == {"person": 1, "model": int(np.count_nonzero(worked.mask.data)) - 4, "refinement": 3}
+    assert "Canary" not in (tmp_path / "mask.provenance.json").read_text()
+    worked.paint.save(str(tmp_path / "paint.nii.gz"), plugin="napari-unet-paint")
+    assert list(read_provenance(tmp_path / "paint.nii.gz")["voxels"]) == ["person"]

@@ -13,6 +13,7 @@ from napari_unet.gui.layers.edits import applied, note_applied
 from napari_unet.gui.layers.scans import (
     DICOM,
     METADATA,
+    OPENED,
     REVIEW,
     SCAN_LAYERS,
     class_look,
@@ -60,6 +61,7 @@ def about_layer(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:
         "geometry": None if geometry is None else [geometry.affine.tolist(), dict(geometry.source)],
         "scans": [origin_of(image) for image in images_beneath(viewer, layer)],
         "applied": applied(layer),
+        OPENED: layer.metadata.get(METADATA, {}).get(OPENED),
     }
 
 
@@ -76,6 +78,8 @@ def kept_layer(stored: Stored, review: Review | None, images: Sequence[Image]) -
         mine[SCAN_LAYERS] = tuple(image.name for image in images)
     if review is not None:
         mine[REVIEW] = review
+    if about.get(OPENED) is not None:
+        mine[OPENED] = about[OPENED]
     layer = Labels(
         stored.array,
         **{key: about[key] for key in ("name", "opacity", "visible", "units", "axis_labels")},

@@ -93,8 +93,9 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """
     # Imported here, while the other process starts.
     from napari_unet.gui.layers.masks import mask_layer_data
-    from napari_unet.gui.layers.scans import image_on_disk, layer_data
-    from napari_unet.gui.work.opening import read_live
+    from napari_unet.gui.layers.scans import METADATA, OPENED, image_on_disk, layer_data
+    from napari_unet.gui.work.opening import read_live, while_alive
+    from napari_unet.provenance import known_of
 
     paths = [path] if isinstance(path, str) else list(path)
     first = Path(paths[0])
@@ -109,7 +110,12 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     except Cancelled:
         return NOTHING
     _last_series.opened(paths[0], found.dicom)
-    return [mask_layer_data(found, first.name) if isinstance(found, Mask) else layer_data(found)]
+    if not isinstance(found, Mask):
+        return [layer_data(found)]
+    known = while_alive(lambda: known_of(first), f"Reading {first.name} ...")
+    data, attributes, kind = mask_layer_data(found, first.name)
+    attributes["metadata"] = {METADATA: {**attributes["metadata"][METADATA], OPENED: known}}
+    return [(data, attributes, kind)]
 
 
 class _LastSeries:

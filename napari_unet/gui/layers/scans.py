@@ -30,6 +30,8 @@ PROBABILITIES = "probabilities"
 each of the K is, ascending."""
 REVIEW = "review"
 """Key, in there, of the ``Review`` of a predicted mask: what the model wrote, and which slices are right."""
+OPENED = "opened"
+"""Key, in there, of what is known of the file that a mask was opened from: where it came from, or its checksum."""
 PAINTED_BACKGROUND = (0.35, 0.35, 0.35)
 """Colour of label 255."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)

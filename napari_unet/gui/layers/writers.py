@@ -1,4 +1,7 @@
-"""Saving a Labels layer: File > Save Selected Layers, or ``layer.save``; as a mask, or as what is made of it."""
+"""Saving a Labels layer: File > Save Selected Layers, or ``layer.save``; as a mask, or as what is made of it.
+
+Beside a mask lies a JSON file that says where it comes from.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +10,15 @@ import numpy as np
 from napari.utils.notifications import show_info
 
 from napari_unet.errors import BadInput
+from napari_unet.gui.layers.edits import APPLIED
 from napari_unet.gui.layers.masks import mask_of
+from napari_unet.gui.layers.scans import METADATA, OPENED, REVIEW
 from napari_unet.gui.work.opening import while_alive
 from napari_unet.io import EXPORT_SUFFIXES, WRITE_SUFFIXES, Mask, export
 from napari_unet.io.formats import patient_notice
 from napari_unet.io.surface import SUFFIXES as SURFACE_SUFFIXES
 from napari_unet.io.surface import surface_files
+from napari_unet.provenance import write_provenance
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -52,12 +58,27 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
             if file != typed and file.exists():
                 # The dialog asked about the name as it was typed.
                 raise BadInput(f"{file} exists already: type its whole name to replace it, or choose another name.")
-        return export(target, mask)
+        files = export(target, mask)
+        if target.name.lower().endswith(WRITE_SUFFIXES):
+            _write_provenance(target, mask, as_it_is.get("metadata", {}).get(METADATA, {}))
+        return files
 
     written = while_alive(work, f"Saving {target.name} ...")
     if target.name.lower().endswith(WRITE_SUFFIXES) and (said := patient_notice(target)):
         show_info(said)
     return [str(file) for file in written]
+
+
+def _write_provenance(target: Path, mask: Mask, mine: dict[str, Any]) -> None:
+    """Write where a mask comes from, beside it, by what this program knows of its layer."""
+    review, applied, opened = mine.get(REVIEW), mine.get(APPLIED, ()), mine.get(OPENED)
+    if review is not None:
+        folded = mask.as_scan(target.name).fold(mask.labels)
+        write_provenance(target, review.shares(folded), review.models, applied, len(review.reviewed), opened)
+    else:
+        painted = opened is None and not any("steps" in settings for settings in applied)
+        who = "person" if painted else "not known"
+        write_provenance(target, {who: int(np.count_nonzero(mask.labels))}, refinement=applied, made_from=opened)
 
 
 def _files(target: Path, mask: Mask) -> list[Path]:
