@@ -70,7 +70,8 @@ class Material:
         for source in (*self.learned, *self.held_out):
             painted = torch.isin(source.targets, structures.to(source.targets))
             if painted.any():
-                lowest.append(source.image[:, painted].amin(dim=1).cpu())
+                seen = source.image[: len(source.image) - source.taught]
+                lowest.append(seen[:, painted].amin(dim=1).cpu())
         return tuple(torch.stack(lowest).amin(dim=0).tolist()) if lowest else ()
 
 

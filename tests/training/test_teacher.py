@@ -145,3 +145,12 @@ def test_a_volume_is_taught_slice_by_slice():
     assert source.image.shape == (4, 6, 48, 48)
     model = train(scan, paint, config(network=network, steps=3, patch_depth=4))
     assert all(np.isfinite(value).all() for value in model.weights.values())
+
+
+def test_sparse_paint_that_is_enough_to_hold_some_of_it_out():
+    scan, mask, _ = phantom(side=96)
+    paint = np.zeros_like(mask)
+    paint[:, :, :20] = np.where(mask[:, :, :20], mask[:, :, :20], BACKGROUND)
+    model = train(scan, paint, config(steps=2, validation=0.3))
+    assert model.description.learned_from.validation_dice is not None
+    assert len(model.description.darkest) == 1
