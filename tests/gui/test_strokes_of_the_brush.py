@@ -32,6 +32,7 @@ class Bench:
         self.viewer.dims.set_current_step(0, 2)
         self.strokes = Strokes(self.viewer)
         self.strokes.follow(self.layer)
+        self.strokes.image = self.viewer.layers["scan"]
 
     def obey(self, **rules):
         self.strokes.rules = Rules(**rules)

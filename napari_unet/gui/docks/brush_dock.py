@@ -8,18 +8,15 @@ from napari.layers import Labels
 from napari_unet.annotation import BACKGROUND, BACKGROUND_CLASS, UNPAINTED, ClassInfo
 from napari_unet.gui.docks.dock import Dock, line
 from napari_unet.gui.layers.paint import is_paint
-from napari_unet.gui.layers.scans import PAINTED_BACKGROUND, classes_of, images_beneath, review_of
+from napari_unet.gui.layers.scans import PAINTED_BACKGROUND, classes_of, images_beneath, mask_shape_of, review_of
 from napari_unet.gui.layers.strokes import WRITTEN, Strokes
 from napari_unet.gui.widgets.brush_size_panel import BALL_KEY, BrushSizePanel
 from napari_unet.gui.widgets.piece_panel import BUTTONS, PiecePanel
 from napari_unet.gui.widgets.stroke_rules_panel import ALIKE_KEY, ERASER_KEY, OTHERS_KEY, StrokeRulesPanel
 from napari_unet.gui.widgets.undo_buttons import UndoButtons
-from napari_unet.session import State
+from napari_unet.session import ScanInfo, State
 
 NO_LAYER = "Select a paint layer or a mask in the layer list: what is chosen here is for strokes on it."
-NO_SCAN = "No scan lies beneath this layer: open the scan that it belongs to."
-REFUSED = "Nothing was painted there: it is protected, or its intensity is out of range."
-"""A stroke came to nothing."""
 
 
 class BrushDock(Dock):
@@ -30,7 +27,7 @@ class BrushDock(Dock):
         viewer = self.workspace.viewer
         self._layer: Labels | None = None
         self._paint = False
-        self._chosen_paint: str | None = None
+        self._chosen: tuple[str, ScanInfo | None] | None = None
         self.about = line("about")
         self.rules = StrokeRulesPanel()
         self.brush = BrushSizePanel()
@@ -48,9 +45,10 @@ class BrushDock(Dock):
         } | {key: partial(self.pieces.toggle, tool) for tool, (_, key, _) in BUTTONS.items()}
         self.rules.changed.connect(self._take_rules)
         self.strokes.ranged.connect(self.rules.show_measured)
-        self.strokes.refused.connect(self._refuse)
-        self.session.changed.connect(self._take_paint)
-        self._events = (viewer.layers.selection.events.active, viewer.layers.events.inserted)
+        self.strokes.refused.connect(partial(self.rules.show_refused, True))
+        self.session.changed.connect(self._take_state)
+        layers = viewer.layers
+        self._events = (layers.selection.events.active, layers.events.inserted, layers.events.removed)
         for event in self._events:
             event.connect(self._take_layer)
         self._take_layer()
@@ -59,7 +57,7 @@ class BrushDock(Dock):
         """Let go of everything that outlives the dock: strokes obey no rules any more."""
         for event in self._events:
             event.disconnect(self._take_layer)
-        self.session.changed.disconnect(self._take_paint)
+        self.session.changed.disconnect(self._take_state)
         self._follow(None)
         self.strokes.disconnect_viewer()
         self.pieces.disconnect_viewer()
@@ -72,13 +70,14 @@ class BrushDock(Dock):
         if (layer := active if can else None) is not self._layer:
             self._follow(layer)
         if layer is not None:
-            self.rules.show_problem("" if images_beneath(viewer, layer) else NO_SCAN)
+            self._take_scan(layer)
 
     def _follow(self, layer: Labels | None) -> None:
         """Be about this layer, or about none."""
         before, self._layer = self._layer, layer
         if before is not None:
             before.events.features.disconnect(self._show_kind)
+            before.events.paint.disconnect(self._painted)
             for key in self._keys:
                 before.bind_key(key, None)
         self.strokes.follow(layer)
@@ -89,17 +88,19 @@ class BrushDock(Dock):
         self.about.setText(NO_LAYER)
         if layer is not None:
             layer.events.features.connect(self._show_kind)
+            layer.events.paint.connect(self._painted)
             for key, act in self._keys.items():
                 layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
-            self._chosen_paint = None
-            self._take_paint(self.session.state)
+            self._chosen = None
+            self._take_state(self.session.state)
 
-    def _take_paint(self, state: State) -> None:
-        """See whether the layer is paint: what the Train dock has chosen is."""
-        chosen = "" if state.paint is None else state.paint.name
-        if self._layer is not None and chosen != self._chosen_paint:
-            self._chosen_paint = chosen
-            self._paint = is_paint(self._layer, chosen)
+    def _take_state(self, state: State) -> None:
+        """See whether the layer is paint, and on which scan: the Train dock knows what it has chosen."""
+        chosen = ("" if state.paint is None else state.paint.name, state.train_scan)
+        if self._layer is not None and chosen != self._chosen:
+            self._chosen = chosen
+            self._paint = is_paint(self._layer, chosen[0])
+            self._take_scan(self._layer)
             self._show_kind()
 
     def _show_kind(self, event: object = None) -> None:
@@ -121,5 +122,16 @@ class BrushDock(Dock):
     def _take_rules(self) -> None:
         self.strokes.rules = self.pieces.rules = self.rules.rules
 
-    def _refuse(self) -> None:
-        self.workspace.viewer.status = REFUSED
+    def _take_scan(self, layer: Labels) -> None:
+        """Let the intensities of the layer's scan count: for paint, of the one in the Train dock."""
+        viewer, state = self.workspace.viewer, self.session.state
+        images = images_beneath(viewer, layer)
+        if self._paint and state.train_scan is not None and state.train_scan.mask_shape == mask_shape_of(layer):
+            images = [image for image in viewer.layers if image.name == state.train_scan.name] or images
+        self.strokes.image = image = images[0] if images else None
+        self.rules.show_scan(
+            "" if image is None else image.name, (0.0, 0.0) if image is None else image.contrast_limits
+        )
+
+    def _painted(self, event: object) -> None:
+        self.rules.show_refused(False)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.annotation import UNPAINTED
-from napari_unet.gui.layers.scans import axes_of, images_beneath, review_of, scan_of
+from napari_unet.gui.layers.scans import axes_of, review_of, scan_of
 from napari_unet.strokes import Limits, range_around
 
 WRITTEN = -1
@@ -64,6 +64,13 @@ class Strokes(QObject):
     ----------
     viewer
         The viewer.
+
+    Attributes
+    ----------
+    rules
+        What strokes have to obey.
+    image
+        The scan whose intensities count; None when there is none.
     """
 
     ranged = Signal(float, float)
@@ -72,6 +79,7 @@ class Strokes(QObject):
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.rules = Rules()
+        self.image: Image | None = None
         self._viewer = viewer
         self._layer: Labels | None = None
         self._write: Any = None
@@ -155,11 +163,10 @@ class Strokes(QObject):
         self, where: tuple[slice, ...], dims: list[int]
     ) -> tuple[NDArray[Any] | None, tuple[float, float] | None]:
         """Read the scan beneath a dab, and give the range to paint in; neither when there is no scan."""
+        if self.image is None:
+            return None, None
         if self._intensities is None:
-            images = images_beneath(self._viewer, self._layer)
-            if not images:
-                return None, None
-            scan = scan_of(images[0])
+            scan = scan_of(self.image)
             self._intensities = scan.unfold(scan.array[0])
         if self.rules.spread is None:
             return np.asarray(self._intensities[where]), self.rules.within

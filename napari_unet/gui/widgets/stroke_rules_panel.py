@@ -18,6 +18,9 @@ SWATCH = 12
 TICKED_ROWS = 5
 """So many classes are in view at once, in the list of those to protect."""
 USUAL_SPREAD = 2.5
+NO_SCAN = "No scan lies beneath this layer: open the scan that it belongs to."
+REFUSED = "Nothing was painted: it is protected there, or the intensity is out of range."
+"""A stroke came to nothing."""
 
 
 class Protect(StrEnum):
@@ -54,7 +57,8 @@ class StrokeRulesPanel(QWidget):
         self.spread.set_value(USUAL_SPREAD)
         self.spread.setToolTip("How far from it, in standard deviations of the scan under the first dab: 1 to 5")
         self.lowest, self.highest = (DecimalBox(Range(-1e9, 1e9, 10, "")) for _ in range(2))
-        self.measured = line("measured")
+        self.last, self.refused = line("last stroke"), line("refused")
+        self.refused.setText(REFUSED)
         self._lay_out()
         for box in (self.protect, self.within, self.eraser):
             box.currentIndexChanged.connect(self._tell)
@@ -83,7 +87,8 @@ class StrokeRulesPanel(QWidget):
                 (f"Within ({ALIKE_KEY})", self.within),
                 ("", self._alike),
                 ("", self._range),
-                ("", self.measured),
+                ("", self.last),
+                ("", self.refused),
                 (f"Eraser ({ERASER_KEY.replace('-', '+')})", self.eraser),
             )
         ):
@@ -133,21 +138,28 @@ class StrokeRulesPanel(QWidget):
         self.eraser.blockSignals(False)
         self._tell()
 
-    def show_problem(self, reason: str) -> None:
-        """Say why there are no intensities to look at, or "" that there are."""
-        self.within.setEnabled(not reason)
+    def show_scan(self, name: str, limits: tuple[float, float]) -> None:
+        """Say whose intensities count, and offer ``limits`` to begin with; a name of "" means that there are none."""
+        self.within.setEnabled(bool(name))
         self.within.setToolTip(
-            reason or "Which intensities of the scan beneath strokes paint on; others stay as they are"
+            f'Intensities of "{name}", its first channel, that strokes paint on' if name else NO_SCAN
         )
-        if reason:
+        if not name:
             self.within.setCurrentText(Within.ANY)
+        elif self.lowest.value() == self.highest.value() == 0:
+            self.lowest.set_value(limits[0])
+            self.highest.set_value(limits[1])
 
     def show_measured(self, lowest: float, highest: float) -> None:
         """Say which intensities the last stroke painted on."""
-        self.measured.setText(f"last stroke: {lowest:.5g} to {highest:.5g}")
-        self.measured.show()
-        self.lowest.set_value(lowest)
-        self.highest.set_value(highest)
+        self.lowest.set_value(float(f"{lowest:.5g}"))
+        self.highest.set_value(float(f"{highest:.5g}"))
+        self.last.setText(f"last stroke: {lowest:.5g} to {highest:.5g}")
+        self.last.show()
+
+    def show_refused(self, refused: bool) -> None:
+        """Say that nothing came of the last stroke, or that something did."""
+        self.refused.setVisible(refused)
 
     def toggle_others(self) -> None:
         """Protect all but the selected class, or nothing."""
@@ -177,5 +189,6 @@ class StrokeRulesPanel(QWidget):
         self.classes.setVisible(self.protect.currentText() == Protect.TICKED)
         self._alike.setVisible(within is Within.ALIKE)
         self._range.setVisible(within is Within.RANGE)
-        self.measured.setVisible(within is Within.ALIKE and bool(self.measured.text()))
+        self.last.setVisible(within is Within.ALIKE and bool(self.last.text()))
+        self.refused.hide()
         self.changed.emit()
