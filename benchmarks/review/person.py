@@ -1,4 +1,4 @@
-"""A simulated person who corrects one slice after another, each completely, and lets the model go on with it."""
+"""A simulated person who corrects a few slices, each completely, lets the model go on with them, and corrects more."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +17,10 @@ from napari_unet.training import Start
 
 PAINTED = 2
 """Slices that are painted before the first model is trained, drawn at random of those with something on them."""
-FIRST, MORE, ALL_PAINTED = 150, 40, 600
-"""Steps of the first model, after each corrected slice, and of the model that learns from all slices."""
+AT_ONCE = 2
+"""Slices that are corrected before the model goes on with them."""
+FIRST, MORE, ALL_PAINTED = 150, 100, 600
+"""Steps of the first model, of each time it goes on, and of the model that learns from all slices."""
 
 
 @dataclass
@@ -76,12 +78,12 @@ def all_painted(name: str, data: Path | None) -> float:
 
 
 def courses(name: str, data: Path | None, rounds: int, seed: int) -> dict[str, list[float]]:
-    """Correct ``rounds`` slices of a set, chosen in each of the ways, from the same beginning.
+    """Correct slices of a set and go on with them, ``rounds`` times, chosen in each of the ways, from one beginning.
 
     Returns
     -------
     dict
-        The Dice before and after each correction, by how slices were chosen.
+        The Dice before and after each round, by how slices were chosen.
     """
     stack = of_name(name, data)
     held = np.flatnonzero(stack.truth.any((1, 2)))
@@ -102,7 +104,8 @@ def _course(stack: Stack, choose: Choice, painted: list[int], model: nu.Model, r
         dice.append(mean_dice(mask, stack.truth))
         if len(dice) > rounds:
             return dice
-        done.looked_at.append(choose(done))
+        for _ in range(AT_ONCE):
+            done.looked_at.append(choose(done))
         model = train(stack, done.looked_at[PAINTED:], MORE, seed, Start(model, old.scans, old.paints))
 
 

@@ -1,17 +1,19 @@
 """Sets of ``benchmarks.quality`` as stacks with a truth on every slice: volumes, and pictures one behind the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import napari_unet as nu
 from benchmarks.quality import sets
 from benchmarks.quality.sets import Labels, Scored
+from napari_unet.normalisation import measure, normalise
 
-HEART, CELLS, FIELD = 128, 128, 160
+EVERY_PATIENT = 4
+"""Of the hearts, every fourth patient is taken."""
+HEART, CELLS, FIELD = 96, 96, 128
 """Rows and columns: of the middle of a heart or of stained cells, and of the fields that a micrograph is cut into."""
 
 
@@ -35,26 +37,19 @@ def mri_spine(data: Path) -> Stack:
 
 
 def mri_cardiac(data: Path) -> Stack:
-    """Take the left ventricle on the middle slice of each of 30 patients."""
-    read = sets.hearts(data)
-    middles = [(scan.array[:, len(truth) // 2], truth[len(truth) // 2]) for scan, truth in read]
-    return _pictures("hearts", (_middle(*one, HEART) for one in middles), read[0][0].channel_names)
+    """Take the left ventricle on all slices of some patients."""
+    return _pictures("hearts", sets.hearts(data)[::EVERY_PATIENT], HEART)
 
 
 def nuclei(data: Path) -> Stack:
     """Take the nuclei on 60 pictures, of three kinds of stain."""
-    read = sets.stained(data)
-    pictures = (_middle(scan.array[:, 0], truth[0], CELLS) for scan, truth in read)
-    return _pictures("nuclei", pictures, read[0][0].channel_names)
+    return _pictures("nuclei", sets.stained(data), CELLS)
 
 
 def em_axon(data: Path) -> Stack:
-    """Take myelin and axons on 54 fields of an electron micrograph."""
+    """Take myelin and axons on the fields of an electron micrograph."""
     (one,) = sets.em_axon(data).scored
-    picture, truth = np.asarray(one.scan.array[:, 0]), one.truth[0]
-    rows, columns = (range(0, side - FIELD + 1, FIELD) for side in truth.shape)
-    places = [(..., slice(y, y + FIELD), slice(x, x + FIELD)) for y in rows for x in columns]
-    return _pictures("axons", ((picture[at], truth[at]) for at in places), one.scan.channel_names)
+    return _pictures("axons", _fields(one.scan, one.truth), FIELD)
 
 
 BUNDLED = {"ct_chest": ct_chest}
@@ -72,15 +67,22 @@ def _volume(name: str, scored: Iterable[Scored]) -> Stack:
     return Stack(f"{name}, {len(one.truth)} slices", one.scan, one.truth)
 
 
-def _middle(picture: NDArray[np.generic], truth: Labels, side: int) -> tuple[NDArray[np.generic], Labels]:
-    """Cut a square out of the middle of a picture, (C, Y, X), and of its truth, (Y, X)."""
-    y, x = ((length - side) // 2 for length in truth.shape)
-    at = (..., slice(y, y + side), slice(x, x + side))
-    return np.asarray(picture[at]), truth[at]
+def _fields(scan: nu.Scan, truth: Labels) -> Iterator[tuple[nu.Scan, Labels]]:
+    """Cut a picture into fields."""
+    rows, columns = (range(0, side - FIELD + 1, FIELD) for side in truth.shape[1:])
+    for y in rows:
+        for x in columns:
+            at = (slice(y, y + FIELD), slice(x, x + FIELD))
+            yield nu.Scan.from_array(np.asarray(scan.array[0, 0])[at]), truth[:, *at]
 
 
-def _pictures(name: str, pictures: Iterable[tuple[NDArray[np.generic], Labels]], channels: tuple[str, ...]) -> Stack:
-    images, truths = zip(*pictures, strict=True)
-    array = np.stack(images)
-    scan = nu.Scan.from_array(array, "TCYX", channel_names=channels, name=name)
+def _pictures(name: str, read: Iterable[tuple[nu.Scan, Labels]], side: int) -> Stack:
+    """Put squares from the middle of all slices one behind the other, each normalised by the scan it comes from."""
+    images, truths = [], []
+    for scan, truth in read:
+        y, x = ((length - side) // 2 for length in truth.shape[1:])
+        at = (..., slice(y, y + side), slice(x, x + side))
+        images += list(normalise(scan, measure(scan))[at].swapaxes(0, 1))
+        truths += list(truth[at])
+    scan = nu.Scan.from_array(np.stack(images), "TCYX", name=name)
     return Stack(f"{name}, {len(images)} pictures", scan, np.stack(truths))
