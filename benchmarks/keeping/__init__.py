@@ -1,0 +1,1 @@
+"""How much a window is held up while its work is kept."""

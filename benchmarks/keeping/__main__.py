@@ -1,0 +1,148 @@
+"""How live the window stays while a project saves itself: 512x512x300, painted on without a pause.
+
+A person's strokes are made in the window's thread, but not drawn, which takes longer than anything here; a timer there
+ticks every 2 ms, and whenever a tick comes late, the window stood still for so long. The same strokes are made with and
+without a project. Needs a display, such as ``xvfb-run -a python -m benchmarks.keeping``.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import napari
+import nibabel
+import numpy as np
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.gui.layers.scans import METADATA, REVIEW
+from napari_unet.gui.work import keeping
+from napari_unet.gui.work.workspace import Workspace, workspace_of
+from napari_unet.project import is_project
+from napari_unet.review import Review
+
+TICK_MS = 2
+STROKE_MS = 40
+"""Between two dabs of the brush."""
+
+
+class Pulse:
+    """Measures how late the ticks of a timer come."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(TICK_MS)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.late.append(max(0.0, (now - self._last) * 1000 - TICK_MS))
+        self._last = now
+
+    def row(self, what: str) -> str:
+        """Sum up since the last call, in ms."""
+        late, self.late = np.array(self.late), []
+        p50, p99 = np.percentile(late, [50, 99])
+        return f"| {what} | {len(late):,} | {p50:.1f} | {p99:.1f} | {late.max():.1f} | {np.sum(late > 20)} |"
+
+
+def labels(slices: int, side: int) -> np.ndarray:
+    """Make a mask of a few organs, with rough edges on every slice."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    mask = np.zeros((slices, side, side), np.uint8)
+    for z in range(slices):
+        rough = np.repeat(np.repeat(rng.normal(0, 0.02, (side // 4, side // 4)), 4, 0), 4, 1)
+        for number in range(1, 8):
+            mask[z][(x - 0.1 * np.cos(number)) ** 2 + (y - 0.25 * np.sin(number)) ** 2 + rough**2 < 0.004] = number
+    return mask
+
+
+def paint_for(seconds: float, layer: napari.layers.Labels) -> None:
+    """Paint along, dab by dab, and let the window live in between."""
+    rng, end, due = np.random.default_rng(1), time.monotonic() + seconds, 0.0
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        if time.monotonic() >= due:
+            due = time.monotonic() + STROKE_MS / 1000
+            z, (y, x) = layer.data.shape[0] // 2, rng.integers(20, layer.data.shape[1] - 20, 2)
+            layer.paint((z, y, x), int(rng.integers(0, 8)), refresh=False)
+        time.sleep(0.0002)
+
+
+def timed(workspace: Workspace) -> list[float]:
+    """Time every asking for what is to be written, which is all that happens in the window's thread; in seconds."""
+    due, took = workspace.keeper._due, []
+
+    def timed_due() -> object:
+        begun = time.perf_counter()
+        found = due()
+        took.append(time.perf_counter() - begun)
+        return found
+
+    workspace.keeper._due = timed_due
+    return took
+
+
+def wait_until_kept(workspace: Workspace) -> None:
+    """Wait until nothing is left to be written."""
+    end = time.monotonic() + 60
+    while (workspace.keeper._busy or workspace.keeper._changed) and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.001)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--slices", type=int, default=300)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--seconds", type=float, default=20, help="how long is painted each time")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        keeping.folder = lambda: Path(folder) / "windows"  # nothing of the user's own
+        viewer = napari.Viewer(show=True)
+        voxels = np.random.default_rng(0).integers(-1000, 1000, (args.slices, args.side, args.side)).astype(np.int16)
+        nibabel.Nifti1Image(voxels.T, np.eye(4)).to_filename(Path(folder) / "scan.nii")
+        viewer.open(Path(folder) / "scan.nii", plugin="napari-unet-paint")
+        paint = viewer.add_labels(labels(args.slices, args.side), name="mask")
+        review = Review(Path(folder) / "model.unet")
+        for z, plane in enumerate(paint.data):
+            review.note(z, plane)
+        paint.metadata[METADATA] = {REVIEW: review}
+        viewer.dims.set_current_step(0, args.slices // 2)
+        paint.brush_size = 15
+        rows, pulse = [], Pulse()
+        paint_for(args.seconds, paint)
+        rows.append(pulse.row("painting, nothing is kept"))
+        viewer.window.add_plugin_dock_widget("napari-unet-paint", "Project")
+        workspace = workspace_of(viewer)
+        workspace.projects.make(Path(folder) / "study")
+        asked = timed(workspace)
+        paint_for(1, paint)
+        pulse.late.clear()
+        workspace.keeper.keep_now()
+        paint_for(args.seconds, paint)
+        rows.append(pulse.row("painting while all of it is kept for the first time, then what changed"))
+        paint_for(args.seconds, paint)
+        rows.append(pulse.row("painting, what changed is kept every 4 s"))
+        begun = time.perf_counter()
+        wait_until_kept(workspace)
+        behind = time.perf_counter() - begun
+        assert workspace.projects.folder is not None
+        assert is_project(workspace.projects.folder)
+        size = sum(file.stat().st_size for file in workspace.projects.folder.iterdir()) / 1e6
+        print(f"{args.side} x {args.side} x {args.slices}; the project takes {size:.1f} MB")
+        print(f"all is written {behind:.1f} s after the last stroke")
+        print(f"of the window's thread it takes {max(asked) * 1000:.1f} ms at most\n")
+        print("| while | ticks | median late, ms | 99 % within, ms | longest, ms | over 20 ms |")
+        print("|---|---|---|---|---|---|")
+        print("\n".join(rows))
+        viewer.close()
+
+
+if __name__ == "__main__":
+    main()
