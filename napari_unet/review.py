@@ -157,7 +157,10 @@ class Review:
         self.reviewed = set(notes["reviewed"])
         self.seconds = dict(notes.get("seconds", ()))
         self._taken_over = frozenset(notes.get("taken_over", ()))
-        self._earlier = tuple(SliceEffort(*effort) for effort in notes.get("earlier", ()))
+        self._earlier = tuple(
+            SliceEffort(z, seconds, changed, tuple((label, moved, there) for label, moved, there in classes))
+            for z, seconds, changed, classes in notes.get("earlier", ())
+        )
         self.models = tuple(notes.get("models", ()))
 
     def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
@@ -265,10 +268,10 @@ class Review:
         efforts = list(self._earlier)
         for z, seconds in tuple(self.seconds.items()):
             if seconds >= LOOKED_AT and z not in self._taken_over:
-                plane, written = mask[z], self.written(z, mask[z].shape)
+                plane = mask[z]
                 changed = self._changed(z, plane) & ~self.vouched(z, plane.shape)
-                there = max(np.count_nonzero(plane), np.count_nonzero(written))
-                efforts.append(SliceEffort(z, int(np.count_nonzero(changed)), int(there), seconds))
+                before = np.where(changed, self.written(z, plane.shape), plane)
+                efforts.append(SliceEffort.of(z, seconds, before, plane))
         return tuple(efforts)
 
     def vouched_for(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """The time on a slice is that of a person at work, and the advice to stop holds for large and for small structures."""
 
+import numpy as np
 import pytest
 
 from napari_unet.effort import IDLE, LONGEST_TICK, Attention, SliceEffort, advice
@@ -9,9 +10,13 @@ def voxels(number):
     return f"{number} voxels"
 
 
+def told(series):
+    return advice(series, voxels, "class {}".format)
+
+
 def spent(*changed, mask=1000, seconds=10.0):
-    """Say what slices took."""
-    return [SliceEffort(z, number, mask, seconds) for z, number in enumerate(changed)]
+    """Say what slices took, of one class."""
+    return [SliceEffort(z, seconds, number, ((1, number, mask),) * bool(mask)) for z, number in enumerate(changed)]
 
 
 @pytest.fixture
@@ -44,35 +49,33 @@ def test_a_computer_that_slept_was_not_worked_at(attention):
 
 
 def test_before_anything_was_looked_at_there_is_no_advice():
-    assert advice([], voxels) == ""
-    assert advice(spent(0, 0, 0, 0, 0, 0, mask=0), voxels) == "", "empty slices tell nothing about the mask"
+    assert told([]) == ""
+    assert told(spent(0, 0, 0, 0, 0, 0, mask=0)) == "", "empty slices tell nothing about the mask"
 
 
 def test_a_few_slices_are_too_few():
-    assert advice(spent(0, 0, 0), voxels).startswith("You looked at 3 of the 5 slices")
+    assert told(spent(0, 0, 0)).startswith("You looked at 3 of the 5 slices")
 
 
 def test_stop_when_the_last_five_needed_little():
-    assert advice(spent(500, 400, 30, 20, 0, 0, 10), voxels) == (
-        "The last 5 slices needed 60 voxels (1.2% of the mask there), 10 s each: you can stop."
+    assert told(spent(500, 400, 30, 20, 0, 0, 10)) == (
+        "The last 5 slices needed 60 voxels (1.2 % of the mask there), 10 s each: you can stop."
     )
-    assert advice(spent(0, 0, 0, 0, 0, seconds=4), voxels) == (
-        "The last 5 slices needed no change, 4 s each: you can stop."
-    )
+    assert told(spent(0, 0, 0, 0, 0, seconds=4)) == ("The last 5 slices needed no change, 4 s each: you can stop.")
 
 
 def test_go_on_when_they_needed_more():
-    assert advice(spent(0, 0, 0, 0, 0, 500, 100, 100, 0, 0), voxels) == (
-        "Slices still need about 140 voxels each (14% of the mask there), 10 s each: "
+    assert told(spent(0, 0, 0, 0, 0, 500, 100, 100, 0, 0)) == (
+        "Slices still need about 140 voxels each (14 % of class 1 there), 10 s each: "
         "go on, or let it learn from what you corrected."
     )
 
 
-@pytest.mark.parametrize("mask", [50, 1000, 100_000])
+@pytest.mark.parametrize("mask", [500, 1000, 100_000])
 def test_the_size_of_the_structure_makes_no_difference(mask):
     little, much = (
-        advice(spent(*[mask // 50] * 5, mask=mask), voxels),
-        advice(spent(*[mask // 10] * 5, mask=mask), voxels),
+        told(spent(*[mask // 50] * 5, mask=mask)),
+        told(spent(*[mask // 10] * 5, mask=mask)),
     )
     assert little.endswith("you can stop.")
     assert "go on" in much
@@ -80,4 +83,20 @@ def test_the_size_of_the_structure_makes_no_difference(mask):
 
 def test_empty_slices_between_do_not_make_it_look_better():
     bad, empty = spent(100, 100, 100, 100, 100), spent(*[0] * 20, mask=0)
-    assert "go on" in advice([*bad, *empty], voxels)
+    assert "go on" in told([*bad, *empty])
+
+
+def test_a_lesion_in_a_liver_counts_as_much_as_the_liver():
+    slices = [SliceEffort(z, 10.0, 8, ((1, 4, 50_000), (2, 8, 40))) for z in range(5)]
+    assert told(slices).startswith("Slices still need about 8 voxels each (20 % of class 2 there)")
+
+
+def test_less_than_a_voxel_a_slice_is_good_enough_for_the_smallest_structure():
+    assert told(spent(1, 1, 1, 0, 1, mask=20)).endswith("you can stop.")
+    assert "go on" in told(spent(2, 1, 1, 1, 1, mask=20))
+
+
+def test_what_a_slice_took_is_told_by_class():
+    before, after = np.array([[0, 1, 1, 2]], np.uint8), np.array([[1, 1, 2, 2]], np.uint8)
+    assert SliceEffort.of(3, 7.0, before, after) == SliceEffort(3, 7.0, 2, ((1, 2, 2), (2, 1, 2)))
+    assert SliceEffort.of(3, 7.0, before * 0, before * 0).classes == ()

@@ -120,7 +120,7 @@ def test_a_slice_is_looked_at_once_somebody_stayed(review, written):
     review.spend(4, 0.5)
     summary = review.summary(written)
     assert [z for z, state in enumerate(summary.states) if state is SliceState.LOOKED_AT] == [2]
-    assert summary.effort == (SliceEffort(2, 0, 9, 3.5),)
+    assert summary.effort == (SliceEffort(2, 3.5, 0, ((1, 0, 9),)),)
 
 
 def test_effort_is_what_changed_on_slices_in_the_order_of_looking(review, written):
@@ -128,7 +128,10 @@ def test_effort_is_what_changed_on_slices_in_the_order_of_looking(review, writte
     mask[3, 0, :2], mask[1, 1:4, 1:4], mask[0, 0, 0] = 2, 0, 1
     for z, seconds in ((3, 10.0), (1, 20.0), (3, 5.0)):
         review.spend(z, seconds)
-    assert review.effort(mask) == (SliceEffort(3, 2, 11, 15.0), SliceEffort(1, 9, 9, 20.0))
+    assert review.effort(mask) == (
+        SliceEffort(3, 15.0, 2, ((1, 0, 9), (2, 2, 2))),
+        SliceEffort(1, 20.0, 9, ((1, 9, 9),)),
+    )
 
 
 def test_effort_goes_on_over_the_next_model_and_counts_nothing_twice(review, written):
@@ -145,7 +148,7 @@ def test_effort_goes_on_over_the_next_model_and_counts_nothing_twice(review, wri
     for z in (1, 2):
         following.spend(z, 5.0)
     mask[1, 0, 1] = 2
-    effort = (SliceEffort(1, 1, 10, 9.0), SliceEffort(1, 1, 11, 5.0))
+    effort = (SliceEffort(1, 9.0, 1, ((1, 0, 9), (2, 1, 1))), SliceEffort(1, 5.0, 1, ((1, 0, 9), (2, 1, 2))))
     assert following.effort(mask) == effort
     kept = Review(Path("next.unet"))
     for z, plane in enumerate(written):

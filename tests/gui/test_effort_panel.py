@@ -91,12 +91,12 @@ def test_the_slice_in_view_is_known_in_flipped_scans_series_and_pictures(shape, 
 def test_it_says_when_to_stop_and_on_what_that_rests(qtbot):
     panel = EffortPanel()
     qtbot.addWidget(panel)
-    panel.show_effort([], str)
+    panel.show_effort([], str, str)
     assert panel.isHidden()
-    panel.show_effort([SliceEffort(z, 1, 1000, 10.0) for z in (7, 3, 9, 1, 5)], "{} voxels".format)
+    panel.show_effort([SliceEffort(z, 10.0, 1, ((1, 1, 1000),)) for z in (7, 3, 9, 1, 5)], "{} voxels".format, str)
     assert not panel.isHidden()
     assert (
-        panel.sentence.text() == "The last 5 slices needed 5 voxels (0.1% of the mask there), 10 s each: you can stop."
+        panel.sentence.text() == "The last 5 slices needed 5 voxels (0.1 % of the mask there), 10 s each: you can stop."
     )
     bars = panel.bars
     bars.resize(300, bars.height())

@@ -9,7 +9,7 @@ from napari_unet.effort import duration
 from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import TIMES
-from napari_unet.gui.layers.scans import images_beneath, review_of, scan_of, voxels_of
+from napari_unet.gui.layers.scans import classes_of, images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
 from napari_unet.gui.widgets.comparison_panel import ComparisonPanel
 from napari_unet.gui.widgets.effort_panel import EffortPanel
@@ -20,7 +20,7 @@ from napari_unet.gui.widgets.slice_strip import SliceStrip, legend
 from napari_unet.gui.widgets.undo_buttons import UndoButtons
 from napari_unet.gui.work.activity import is_along_slices, look_at_place, look_at_slice, slice_in_view
 from napari_unet.gui.work.recount import Recount
-from napari_unet.gui.work.refining import amount
+from napari_unet.gui.work.refining import amount, names_of
 from napari_unet.gui.work.slice_clock import SliceClock
 from napari_unet.looking import Suggestion
 from napari_unet.review import Review, ReviewSummary
@@ -191,7 +191,7 @@ class ReviewDock(Dock):
         self._summary = None
         self.next.follow(review)
         self.strip.show_states(())
-        self.effort.show_effort((), str)
+        self.effort.show_effort((), str, str)
         self.clock.follow(None if review is None else mask)
         if mask is None or review is None:
             self.recount.follow((), None)
@@ -214,7 +214,7 @@ class ReviewDock(Dock):
             self.session.update(review=ReviewInfo(self.mask_box.layer.name, summary))
             self.strip.show_states(summary.states)
             self.next.show_summary(summary)
-            self.effort.show_effort(summary.effort, self._amount)
+            self.effort.show_effort(summary.effort, self._amount, self._class_name)
             self._show_slice()
 
     def _take_problem(self, text: str) -> None:
@@ -242,6 +242,9 @@ class ReviewDock(Dock):
     def _amount(self, voxels: int) -> str:
         mask = self.mask_box.layer
         return amount(voxels, None if mask is None else scan_of(mask).voxel_ml)
+
+    def _class_name(self, label: int) -> str:
+        return names_of([label], () if self.mask_box.layer is None else classes_of(self.mask_box.layer))
 
     def _describe(self, z: int) -> str:
         """Say of a slice how far it is, what was changed, and how long that took."""

@@ -34,7 +34,9 @@ class EffortPanel(QWidget):
         column.addWidget(Folded("What each slice took", self.bars))
         self.hide()
 
-    def show_effort(self, series: Sequence[SliceEffort], amount: Callable[[int], str]) -> None:
+    def show_effort(
+        self, series: Sequence[SliceEffort], amount: Callable[[int], str], name: Callable[[int], str]
+    ) -> None:
         """Show what slices took, in the order they were looked at.
 
         Parameters
@@ -43,8 +45,10 @@ class EffortPanel(QWidget):
             The slices.
         amount
             Says how much some voxels are ("0.31 ml").
+        name
+            Names the class of a label.
         """
-        self.sentence.setText(advice(series, amount))
+        self.sentence.setText(advice(series, amount, name))
         self.bars.show_effort(series, amount)
         self.setVisible(bool(self.sentence.text()))
 
