@@ -112,7 +112,10 @@ def outcome_of(click: Click) -> Outcome:
     name = names_of([piece.label], classes_of(click.source))
     edit = Edit(f"{click.tool} a piece of {name}", {})
     if click.tool is Tool.ACCEPT and click.source is click.target:
-        return Outcome(f"Accepted: {amount(piece.voxels, scan.voxel_ml)} of {name}.", edit, accepted=piece)
+        accepted = _not_known_yet(click.source, scan, piece)
+        if not accepted.where.any():
+            raise BadInput(f"This piece of {name} is accepted already.")
+        return Outcome(f"Accepted: {amount(piece.voxels, scan.voxel_ml)} of {name}.", edit, accepted=accepted)
     parts, spared = _parts(click, scan, edit, replace(piece, where=where), label)
     if not parts:
         why = "it is protected, or painted already" if spared else "it is so already"
@@ -127,6 +130,15 @@ def outcome_of(click: Click) -> Outcome:
     if click.tool is Tool.SPLIT and label == UNPAINTED:
         text = f"Split: {amount(piece.voxels, scan.voxel_ml)} of {name} is a piece by itself now, behind a gap."
     return Outcome(text, edit, parts)
+
+
+def _not_known_yet(mask: Labels, scan: "Scan", piece: "Piece") -> "Piece":
+    """Leave out what is known as right already: what was accepted, and corrections, which are effort; this is none."""
+    review, labels = review_of(mask), np.asarray(scan.fold(voxels_of(mask)))
+    assert review is not None
+    slices, *box = piece.box
+    known = [review.corrected(z, labels[z])[tuple(box)] for z in range(slices.start, slices.stop)]
+    return replace(piece, where=piece.where & ~np.stack(known))
 
 
 def warm_up() -> None:
@@ -204,16 +216,13 @@ class Accepted(LayerStep):
     mask
         The mask, with a review.
     piece
-        What is accepted, (z, y, x) of the scan.
+        What is accepted, (z, y, x) of the scan, and was not before.
     """
 
     def __init__(self, name: str, viewer: weakref.ref[ViewerModel], mask: Labels, piece: "Piece") -> None:
         self._slices, *self._box = piece.box
         self._shape = piece.where.shape
-        review = review_of(mask)
-        assert review is not None
-        before = [review.vouched(z, mask.data.shape[-2:])[tuple(self._box)] for z in self._zs]
-        self._added = np.packbits(piece.where & ~np.stack(before))
+        self._added = np.packbits(piece.where)
         super().__init__(name, viewer, mask, self._added.nbytes)
 
     @property
@@ -235,7 +244,7 @@ class Accepted(LayerStep):
             return
         added = np.unpackbits(self._added, count=int(np.prod(self._shape))).astype(np.bool_).reshape(self._shape)
         for z, where in zip(self._zs, added, strict=True):
-            sure = review.vouched(z, layer.data.shape[-2:])
+            sure = review.vouched(z, mask_shape_of(layer)[-2:])
             sure[tuple(self._box)][where] = stand
             review.vouch(z, sure)
         layer.refresh(thumbnail=False, extent=False)  # whoever counts or keeps what is reviewed hears of it
