@@ -4,7 +4,7 @@ import napari
 from qtpy.QtCore import QTimer
 
 PLUGIN = "napari-unet-paint"
-DOCKS = ("Train", "Predict", "Review", "Refine", "Project")
+DOCKS = ("Train", "Predict", "Review", "Brush", "Refine", "Project")
 
 
 def open_window() -> napari.Viewer:
