@@ -26,6 +26,7 @@ from napari_unet.gui.widgets.forms import ConfigForm
 from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.menu_button import MenuButton
 from napari_unet.gui.widgets.scope import ScopeChooser, Where, scans_like
+from napari_unet.gui.widgets.versions_window import VersionsWindow
 from napari_unet.gui.work.predicting import Wish
 from napari_unet.model_file import SUFFIX
 from napari_unet.session import State, TrainedModel, Verb
@@ -39,6 +40,10 @@ class PredictDock(Dock):
         self.model = ComboBox()
         self.open_button = QPushButton("Open…")
         self.open_button.setToolTip("Open a model from a file")
+        self.versions_button = QPushButton("Versions…")
+        self.versions_button.setToolTip(
+            "All models of this window: when they learned, from what, and how good they are"
+        )
         self.about = line("about")
         self.scan = ScanChooser(self.workspace.viewer)
         self.scope = ScopeChooser(self.workspace.viewer)
@@ -68,6 +73,7 @@ class PredictDock(Dock):
         model = QHBoxLayout()
         model.addWidget(self.model)
         model.addWidget(self.open_button)
+        model.addWidget(self.versions_button)
         choices.addRow("Model", model)
         choices.addRow("", self.about)
         choices.addRow("Scan", self.scan)
@@ -89,6 +95,7 @@ class PredictDock(Dock):
     def _connect(self) -> None:
         self.model.currentIndexChanged.connect(self._take_model)
         self.open_button.clicked.connect(self._ask_for_model)
+        self.versions_button.clicked.connect(self.show_versions)
         self.scan.chosen.connect(self._take_scan)
         self.panel.pressed.connect(self.start)
         self.copy_button.clicked.connect(self._copy)
@@ -145,6 +152,10 @@ class PredictDock(Dock):
         except UnetError as error:
             self.panel.show_problem(str(error))
 
+    def show_versions(self) -> None:
+        """Show all models of the window."""
+        VersionsWindow(self.workspace, self).show()
+
     def _ask_for_model(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open model", "", f"Model (*{SUFFIX})")
         if path:
@@ -167,6 +178,7 @@ class PredictDock(Dock):
         self.model.clear()
         self.model.addItems([model.name for model in models] or ["no model yet"])
         self.model.setEnabled(bool(models))
+        self.versions_button.setEnabled(bool(models))
         if chosen in models:
             self.model.setCurrentIndex(models.index(chosen))
         self.model.blockSignals(False)

@@ -1,7 +1,8 @@
 """A labels layer that fills while a job runs, slice by slice, and leaves to a person what that person paints."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_unet.annotation import ClassInfo
-from napari_unet.gui.layers.scans import class_look, place_of
+from napari_unet.gui.layers.scans import METADATA, class_look, place_of
 from napari_unet.scan import Scan
 
 REFRESH_MS = 100
@@ -45,6 +46,8 @@ class LiveLabels(QObject):
     kept
         Voxels that a person stands for, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8: they are there from the
         beginning, and stay.
+    about
+        What this program's part of the metadata says beside its place; whoever hears of the new layer finds it there.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class LiveLabels(QObject):
         *,
         editable: bool = True,
         kept: Kept | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
@@ -66,8 +70,10 @@ class LiveLabels(QObject):
         if kept is not None:
             np.copyto(self._folded, kept.labels, where=kept.where)
         active = viewer.layers.selection.active
+        place = place_of(on)
+        place["metadata"][METADATA] |= about or {}
         self.layer: Labels = viewer.add_labels(
-            scan.unfold(self._folded), name=name, opacity=0.6, **place_of(on), **class_look(classes)
+            scan.unfold(self._folded), name=name, opacity=0.6, **place, **class_look(classes)
         )
         self.layer.editable = editable
         if active is not None and active in viewer.layers:

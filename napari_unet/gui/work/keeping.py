@@ -24,7 +24,7 @@ from napari_unet.gui.work.window_journal import Due, WindowJournal
 from napari_unet.journal import abandon
 from napari_unet.project import Project, recent_projects
 from napari_unet.review import Review
-from napari_unet.session import Session
+from napari_unet.session import Session, TrainedModel
 
 KEEP_MS = 4000
 """How often what changed is written."""
@@ -245,6 +245,16 @@ class Keeper(QObject):
         self._old.append(left.folder)
         self._settled(left)
         return "\n".join(dict.fromkeys(filter(None, missing)))
+
+    def clear_model(self, model: TrainedModel) -> None:
+        """Forget a version of a model and remove its files, but not one that a person opened or saved."""
+        self._session.forget_models(model)
+        self._background.run(lambda: self._remove(model.path), _nothing, self._failed)
+
+    def _remove(self, model: Path) -> None:
+        self.journal.forget_model(model)
+        if model.parent == self._temporary:
+            model.unlink(missing_ok=True)
 
     def discard(self, left: LeftBehind) -> None:
         """Remove what was left behind; a project stays, and is not offered again."""

@@ -181,9 +181,8 @@ class Prediction(ScanActivity):
                 return
             name = f"{self._scan.name} prediction"
             foreground = [info for info in self._wish.classes if info.label]
-            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept)
-            names = tuple(image.name for image in self._images)
-            self._result.layer.metadata[METADATA] |= {SCAN_LAYERS: names, REVIEW: self._review}
+            about = {SCAN_LAYERS: tuple(image.name for image in self._images), REVIEW: self._review}
+            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept, about=about)
             self.layer = weakref.ref(self._result.layer)
         predicted = self._out.open()
         self._result.write(slices, predicted)

@@ -79,6 +79,12 @@ class WindowJournal:
         """Note that a model lies in the journal already."""
         self._models[model.path] = (model.description, model.path)
 
+    def forget_model(self, model: Path) -> None:
+        """Remove the copy of a model that was cleared."""
+        kept = self._models.pop(model, None)
+        if kept is not None:
+            kept[1].unlink(missing_ok=True)
+
     def has_review(self, key: str, review: Review) -> None:
         """Note that the review of a layer lies in the journal already."""
         self._reviews[key] = (review.nbytes, len(review.looks))
