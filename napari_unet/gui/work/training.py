@@ -159,10 +159,7 @@ class Training(ScanActivity):
         if lesson is not None or elsewhere:  # where corrections are learned from, the rest of them is not known
             again = [replace(painted, read=read_paint) for painted in again]
             config = config.model_copy(update={"unpainted": Unpainted.UNKNOWN})
-        if self._preview is not None and self._preview.lies_on(images[0]):
-            self._preview.show_empty()
-        else:
-            self.remove_preview()
+        self._begin_preview(images[0])
         self.epochs = []
         self._classes = tuple(classes)
         painted = [Painted(scans, voxels_of(paint), paint.name, read_paint if elsewhere else None)]
@@ -201,6 +198,13 @@ class Training(ScanActivity):
         self._learning_from = self._sources_of(beginning)
         if learned_from is not None and all(ref() is not learned_from for _, ref in self._learning_from):
             self._learning_from += ((tuple(map(weakref.ref, images)), weakref.ref(learned_from)),)
+
+    def _begin_preview(self, image: Image) -> None:
+        """Take the layer of the preview of before once more, where it lies on this scan."""
+        if self._preview is not None and self._preview.lies_on(image):
+            self._preview.show_empty()
+        else:
+            self.remove_preview()
 
     def _sources_of(self, beginning: Beginning) -> "tuple[PaintedLayers, ...]":
         """Give the layers that the model learned from which goes on."""
