@@ -22,7 +22,7 @@ from napari_unet.gui.layers.edits import (
     forget_entry,
     revision,
 )
-from napari_unet.gui.work.activity import slice_in_view
+from napari_unet.gui.work.activity import is_along_slices, slice_in_view
 from napari_unet.history import History, Step
 
 UNDO_KEY, REDO_KEY = KeyMod.CtrlCmd | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
@@ -261,4 +261,5 @@ class Undoing:
 
 def _stroke(viewer: ViewerModel | None, layer: Labels) -> str:
     words = BRUSHES.get(str(layer.mode), "painting")
-    return words if viewer is None or layer.ndim < 3 else f"{words} on slice {slice_in_view(viewer, layer)}"
+    one_slice = viewer is not None and layer.ndim > 2 and is_along_slices(viewer, layer)
+    return f"{words} on slice {slice_in_view(viewer, layer)}" if one_slice else words
