@@ -1,10 +1,7 @@
 """What a window holds survives its end, whenever that comes."""
 
 import json
-import multiprocessing
 import os
-import random
-import time
 
 import numpy as np
 import pytest
@@ -27,33 +24,6 @@ def dead(folder):
     """Let a journal be that of a program that is gone."""
     (folder / OWNER).write_text(json.dumps({"process": 2**22 + 1, "since": 0.0}))
     return folder
-
-
-def work_for_ever(root, done):
-    journal = Journal.new(root)
-    for step in range(100_000):
-        journal.keep("paint", state(step), {"name": "paint"})
-        done.value = step
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")  # the child only writes and is killed
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="a new interpreter for each is slow")
-def test_nothing_that_was_kept_is_lost_whenever_the_program_is_killed(tmp_path):
-    chance = random.Random(0)
-    context = multiprocessing.get_context("fork")
-    for kill in range(50):
-        root, done = tmp_path / str(kill), context.Value("i", -1)
-        process = context.Process(target=work_for_ever, args=(root, done))
-        process.start()
-        while done.value < 0:
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        process.join()
-        (folder,) = left_behind(root)
-        stored = read_journal(folder)["paint"]
-        assert any(np.array_equal(stored.array, state(step)) for step in (done.value, done.value + 1)), kill
-        assert stored.about == {"name": "paint"}
 
 
 def test_only_what_changed_is_written(tmp_path):

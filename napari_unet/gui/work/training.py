@@ -194,10 +194,13 @@ class Training(ScanActivity):
             )
 
         self._begin(make_request)
-        learned_from = paint if lesson is None else lesson.paint
+        self._note_sources(beginning, images, paint if lesson is None else lesson.paint)
+
+    def _note_sources(self, beginning: Beginning, images: Sequence[Image], paint: Labels | None) -> None:
+        """Remember the layers that the model learns from: when it goes on, they are shown again."""
         self._learning_from = self._sources_of(beginning)
-        if learned_from is not None and all(ref() is not learned_from for _, ref in self._learning_from):
-            self._learning_from += ((tuple(map(weakref.ref, images)), weakref.ref(learned_from)),)
+        if paint is not None and all(ref() is not paint for _, ref in self._learning_from):
+            self._learning_from += ((tuple(map(weakref.ref, images)), weakref.ref(paint)),)
 
     def _begin_preview(self, image: Image) -> None:
         """Take the layer of the preview of before once more, where it lies on this scan."""
