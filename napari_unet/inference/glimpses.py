@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from napari_unet.inference.regridding import Grid
 from napari_unet.inference.tiling import Box, Tile
@@ -58,27 +57,30 @@ def glimpse(scores: torch.Tensor, labels: NDArray[np.uint8], lowest: torch.Tenso
     deep
         How many slices it saw.
     """
-    edge = _edges(torch.as_tensor(labels, device=scores.device))[..., ::EVERY, ::EVERY]
-    likely = scores[..., ::EVERY, ::EVERY].softmax(1, dtype=torch.float32)
-    best = likely.amax(1)
-    unsure = edge & ((UNSURE * likely > best[:, None]).sum(1) > 1)
-    if lowest.ndim == 4:
-        lowest = lowest.unsqueeze(2)
-    places = torch.arange(core[0].start, core[0].stop, device=lowest.device) * lowest.shape[2] // deep
+    with torch.inference_mode():  # which spares a small image a third of the time
+        likely = scores[..., ::EVERY, ::EVERY].contiguous().softmax(1, dtype=torch.float32)
+        best = likely.amax(1)
+        close = (UNSURE * likely > best[:, None]).sum(1) > 1
+        features = lowest.float().mean((-2, -1)).numpy(force=True)
+    edge = _edges(labels)[..., ::EVERY, ::EVERY]
+    if features.ndim == 2:
+        features = features[..., None]
+    along = np.arange(core[0].start, core[0].stop) * features.shape[2] // deep
+    doubt = EVERY**2 * (1 - best.numpy(force=True))
+    rows, columns = (np.arange(0, side, SQUARE // EVERY) for side in doubt.shape[2:])
     return Glimpse(
-        edge.sum((2, 3)).numpy(force=True),
-        unsure.sum((2, 3)).numpy(force=True),
-        F.avg_pool2d(EVERY**2 * (1 - best), SQUARE // EVERY, ceil_mode=True, divisor_override=1).numpy(force=True),
-        lowest.mean((3, 4), dtype=torch.float32)[:, :, places].mT.numpy(force=True),
+        edge.sum((2, 3)),
+        (edge & close.numpy(force=True)).sum((2, 3)),
+        np.add.reduceat(np.add.reduceat(doubt, rows, 2), columns, 3),
+        features[..., along].swapaxes(1, 2),
     )
 
 
-def _edges(labels: torch.Tensor) -> torch.Tensor:
+def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Find the voxels beside another label in their slice, (..., Y, X)."""
-    edge = torch.zeros_like(labels, dtype=torch.bool)
-    for across in (labels, labels.mT):
+    edge = np.zeros(labels.shape, np.bool_)
+    for of_edge, across in ((edge, labels), (edge.swapaxes(-1, -2), labels.swapaxes(-1, -2))):
         differ = across[..., 1:, :] != across[..., :-1, :]
-        of_edge = edge if across is labels else edge.mT
         of_edge[..., 1:, :] |= differ
         of_edge[..., :-1, :] |= differ
     return edge
