@@ -152,4 +152,4 @@ def _by_gdcm(path: Path, *, whole: bool, grey: bool) -> NDArray[Any]:
     reader.SetFileName(str(path))
     if grey:
         reader.SetOutputPixelType(sitk.sitkInt32 if whole else sitk.sitkFloat32)
-    return executed(reader, path)
+    return executed(reader.Execute, path)

@@ -4,7 +4,7 @@ Plain grey values are read as they lie in the file, which takes no decoder of fo
 GDCM, through SimpleITK, decodes all others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +102,11 @@ def _decoded(path: Path, slices: Sequence[Slice]) -> NDArray[Any]:
         # Left alone, the first file's type would be forced on all the others.
         whole = all(slice_.whole for slice_ in slices)
         reader.SetOutputPixelType(sitk.sitkInt32 if whole else sitk.sitkFloat32)
-    return executed(reader, path)
+    return executed(reader.Execute, path)
 
 
-def executed(reader: sitk.ImageFileReader | sitk.ImageSeriesReader, path: Path) -> NDArray[Any]:
-    """Let a reader read, and name the file where it cannot.
+def executed(read: Callable[[], Any], path: Path) -> NDArray[Any]:
+    """Let a reader of SimpleITK read, and name the file where it cannot.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def executed(reader: sitk.ImageFileReader | sitk.ImageSeriesReader, path: Path) 
         It cannot be decoded.
     """
     try:
-        array: NDArray[Any] = sitk.GetArrayFromImage(reader.Execute())
+        array: NDArray[Any] = sitk.GetArrayFromImage(read())
     except RuntimeError as error:
         raise undecodable(path, error) from error
     return array
