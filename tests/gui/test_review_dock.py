@@ -145,19 +145,30 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     review._look_at(3)
     review.mark_slice()
     predicted.until(lambda: states(predicted)[2:] == (SliceState.CORRECTED, SliceState.REVIEWED))
-    before, models = mask.data.copy(), predicted.workspace.session.models
-    corrected = review_of(mask).corrected(2, before[2])
-    ending = predicted.ended(predicted.workspace.learning_again, lambda: predicted.press(review))
+    models, workspace = predicted.workspace.session.models, predicted.workspace
+
+    def say_more():
+        correct(predicted, 1)
+        workspace.marking.mark(mask, {0})
+
+    workspace.prediction.began.connect(say_more)
+    ending = predicted.ended(workspace.learning_again, lambda: predicted.press(review))
+    workspace.prediction.began.disconnect(say_more)
+    before = mask.data.copy()
+    corrected = [review_of(mask).corrected(z, before[z]) for z in (1, 2)]
+    assert all(where.any() for where in corrected)
     assert "New result" in ending.text
     assert "you found right: Dice" in ending.text
-    np.testing.assert_array_equal(mask.data, before)
     after = review.mask_box.layer
     assert after is not mask
     assert after.visible
     assert not mask.visible
-    np.testing.assert_array_equal(after.data[3], before[3])
-    np.testing.assert_array_equal(after.data[2][corrected], before[2][corrected])
-    assert review_of(after).reviewed == {3}
+    for z in (0, 3):
+        np.testing.assert_array_equal(after.data[z], before[z])
+    for z, where in zip((1, 2), corrected, strict=True):
+        np.testing.assert_array_equal(after.data[z][where], before[z][where])
+        assert review_of(after).corrected(z, after.data[z])[where].all()
+    assert review_of(after).reviewed == {0, 3}
     assert len(predicted.workspace.session.models) == len(models) + 1
     assert predicted.workspace.session.state.model == models[0], "the new one counts once it is kept"
     review.comparison.back_button.click()
@@ -182,13 +193,15 @@ def test_learning_again_keeps_what_a_person_said(predicted):
         undoing.redo()
     assert (mask.visible, after.visible) == (False, True)
     np.testing.assert_array_equal(after.data, painted)
-    for name in ("painting on slice 3", "learning from corrections", "marked slice 3 as right", "painting on slice 1"):
+    names = ["painting on slice 1", "marked slice 3 as right", "painting on slice 3", "marked slice 0 as right"]
+    names += ["learning from corrections", "painting on slice 0"]
+    for name in reversed(names):
         assert predicted.workspace.history.next_undo.name == name
         undoing.undo()
     assert predicted.workspace.history.next_undo.name == 'predicting "scan"'
     assert not review_of(mask).reviewed
     assert not review_of(mask).corrected(2, mask.data[2]).any()
-    assert review_of(after).reviewed == {3}
+    assert review_of(after).reviewed == {0, 3}
 
 
 def test_cancelling_leaves_everything_as_it_was(predicted):

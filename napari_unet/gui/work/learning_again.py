@@ -239,16 +239,17 @@ class LearningAgain(Work):
         assert review is not None
         assert new is not None
         scan, voxels, number = scan_of(mask), voxels_of(mask), self._round
-
-        kept = self._kept
+        labels, kept = scan.fold(voxels_of(after)), self._kept
         assert kept is not None
 
         def compare() -> Ground | None:
             truth = np.asarray(scan.fold(voxels))
             new.take_over(review, review.effort(truth))
             for z, where in enumerate(kept.where):
+                said = where | (z in new.reviewed) | (truth[z] != kept.labels[z])
+                np.copyto(labels[z], truth[z], where=said & ~where)  # what was said while it predicted
                 if z not in new.reviewed:
-                    new.vouch(z, where)
+                    new.vouch(z, said)
             before, now = review.dice(truth), new.dice(truth)
             pairs = {z: (before[z], now[z]) for z in before if z in now}
             return Ground(slices_found_right(len(pairs)), pairs) if pairs else None
@@ -256,6 +257,7 @@ class LearningAgain(Work):
         def show(ground: Ground | None) -> None:
             if self.running and number == self._round:
                 self._new = after
+                after.refresh(thumbnail=False, extent=False)
                 self.show(after, mask)
                 self._history.add(Switched("learning from corrections", self._viewer, after, mask, self.show))
                 self._compared = () if ground is None else (Compared(ground, after),)
