@@ -69,6 +69,7 @@ def test_the_last_step_comes_back_whatever_is_selected_and_where_it_can_be_seen(
     viewer.layers.selection.active = viewer.layers["scan"]
     press(painted, UNDO)
     assert not (one.data == 2).any()
+    assert one.mode == "paint", "the brush stays in hand"
     painted.dock.undo.undo_button.click()
     assert not other.data.any()
     press(painted, UNDO)

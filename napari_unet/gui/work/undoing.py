@@ -95,7 +95,8 @@ class Change(LayerStep):
             return None
         if self._seen_at is not None and len(self._seen_at) == viewer.dims.ndim:
             viewer.dims.current_step = self._seen_at
-        layer.visible = True
+        if not layer.visible:  # else napari would take the brush out of the hand
+            layer.visible = True
         return layer
 
 
