@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet.annotation import BACKGROUND
+from napari_unet.annotation import BACKGROUND, IGNORE
 from napari_unet.config import AugmentConfig, Device, NetworkConfig, Precision, TrainConfig
 from napari_unet.errors import ModelMismatch, NothingPainted
 from napari_unet.events import LookAt, Preview, Progress
@@ -12,6 +12,7 @@ from napari_unet.runner import run_here
 from napari_unet.scan import Scan
 from napari_unet.training import train
 from napari_unet.training.live import LiveLearning, live_job
+from napari_unet.training.material import gather
 from napari_unet.training.sampling import PatchSize, Sampler, Source
 
 TINY = TrainConfig(
@@ -121,6 +122,17 @@ def test_a_model_of_other_channels_is_refused(disc):
     two = Scan.from_array(np.stack([scan.array[0]] * 2), "CZYX")
     with pytest.raises(ModelMismatch):
         LiveLearning(two, model=start)
+
+
+def test_what_was_put_right_is_learned_from_twice(disc):
+    scan, truth, paint = disc
+    say(paint, truth, 1)
+    corrected = np.zeros(paint.shape, np.bool_)
+    corrected[1, :3, :3] = True
+    material = gather([scan, scan], [paint, paint], TINY, (), torch.device("cpu"), corrections=[corrected, None])
+    known = [(int((source.targets != IGNORE).sum()), source.stressed) for source in material.learned]
+    whole = int((paint[1] != 0).sum())
+    assert known == [(whole, False), (9, True), (whole, False)]
 
 
 def test_what_was_put_right_comes_in_batches_of_its_own(disc):

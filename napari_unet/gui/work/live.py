@@ -17,6 +17,7 @@ from qtpy.QtCore import QTimer, Signal
 
 from napari_unet.annotation import ClassInfo, as_paint, classes_for, with_background
 from napari_unet.config import Unpainted
+from napari_unet.errors import UnetError
 from napari_unet.events import Event, Preview, Progress, Started
 from napari_unet.gui.layers.edits import revision
 from napari_unet.gui.layers.live_labels import LiveLabels
@@ -245,7 +246,11 @@ class Live(ScanActivity):
         if self._runner.running or BUSY & self._session.state.running:
             self._pause.start()
             return
-        self._ask(ROUND_SECONDS)
+        try:
+            self._ask(ROUND_SECONDS)
+        except UnetError as error:  # the layers were changed so that they belong together no more
+            self.end()
+            self._say(str(error))
 
     def _show_view(self) -> None:
         if not (self._runner.running or self._pause.isActive() or BUSY & self._session.state.running):
