@@ -64,7 +64,7 @@ class PiecePanel(QWidget):
             button.setToolTip(f"{BUTTONS[tool][2]}\n{OFF}")
             button.clicked.connect(lambda _=False, tool=tool: self.toggle(tool))
         self.source_box.activated.connect(self._note_choice)
-        self.picking.said.connect(self.said.setText)
+        self.picking.said.connect(self._say)
         self.picking.tool_changed.connect(self._show_tool)
 
     def _lay_out(self) -> None:
@@ -79,6 +79,7 @@ class PiecePanel(QWidget):
         column.addLayout(choices)
         column.addLayout(grid)
         column.addWidget(self.said)
+        self.said.hide()
 
     def follow(self, layer: Labels | None) -> None:
         """Let clicks change this layer; pieces are its own, or those of a prediction when it has none."""
@@ -114,7 +115,11 @@ class PiecePanel(QWidget):
     def _show_tool(self, tool: Tool | None) -> None:
         for each, button in self.buttons.items():
             button.setChecked(each is tool)
-        self.said.setText("" if tool is None else BUTTONS[tool][2])
+        self._say("" if tool is None else BUTTONS[tool][2])
+
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
 
     def _click(self, tool: Tool, corners: NDArray[np.int64]) -> Click:
         layer = self._layer
