@@ -1,5 +1,7 @@
 """The Brush dock in a window: its keys, real presses of the mouse on the scan, and nothing left when it closes."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +107,13 @@ def test_strokes_of_the_mouse_obey_what_the_keys_choose(brush, phantom):
     while mask._undo_history:
         mask.undo()
     np.testing.assert_array_equal(mask.data, phantom.ball)
+    callbacks = len(brush.viewer.mouse_drag_callbacks)
+    gone = weakref.ref(dock)
+    del dock, brush.brush
     brush.close("Brush")
+    gc.collect()
+    assert gone() is None
+    assert len(brush.viewer.mouse_drag_callbacks) == callbacks - 1
     assert not set(KEYS) & {str(key) for key in mask.keymap}
     assert "_paint_region_with_mask" not in vars(mask)
 
