@@ -60,10 +60,11 @@ class Suggestion:
 
 
 def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look]) -> Suggestion | None:
-    """Choose the slice to look at next: the most doubt times the least likeness to any that was looked at.
+    """Choose the slice to look at next: the most doubt times the most difference from what was looked at.
 
-    A slice that was looked at makes those like it less wanted, so that the choices of one prediction, each looked at
-    before the next is made, are good together.
+    Two slices differ by how unlike the network finds them, and less by how far apart they lie. One that was looked at
+    makes those like it less wanted, so that the choices of one prediction, each looked at before the next is made, are
+    good together.
 
     Parameters
     ----------
@@ -87,24 +88,25 @@ def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look
     if not known:
         return _furthest(left, looked_at)
     others = [z for z in looked_at if z in looks]
-    unlike = _unlike(known, others, looks)
-    best = int(np.argmax(unlike * [looks[z].doubt for z in known]))
+    difference = _difference(known, others, looks)
+    best = int(np.argmax(difference * [looks[z].doubt for z in known]))
     look, reasons = looks[known[best]], []
     if look.unsure:
         reasons.append(f"unsure along {100 * look.unsure:.0f} % of the edge")
     if others:
-        reasons.append(f"{'unlike' if unlike[best] >= np.median(unlike) else 'like'} the slices you painted")
+        reasons.append(f"{'unlike' if difference[best] >= np.median(difference) else 'like'} the slices you painted")
     return Suggestion(known[best], "; ".join(reasons) or "as good as any", look.place)
 
 
-def _unlike(slices: list[int], others: list[int], looks: Mapping[int, Look]) -> NDArray[np.float64]:
-    """Measure how unlike each of ``slices`` is to the one of ``others`` that it is most like; 1 without others."""
+def _difference(slices: list[int], others: list[int], looks: Mapping[int, Look]) -> NDArray[np.float64]:
+    """Measure how much each of ``slices`` differs from that of ``others`` that is nearest to it; 1 without others."""
     if not others:
         return np.ones(len(slices))
     ours, theirs = (np.stack([looks[z].features for z in some]).astype(float) for some in (slices, others))
-    squared = (ours**2).sum(1)[:, None] + (theirs**2).sum(1) - 2 * ours @ theirs.T
-    unlike: NDArray[np.float64] = np.sqrt(squared.min(1).clip(0))
-    return unlike
+    unlike = (ours**2).sum(1)[:, None] + (theirs**2).sum(1) - 2 * ours @ theirs.T
+    apart = np.abs(np.subtract.outer(slices, others))
+    difference: NDArray[np.float64] = np.sqrt((unlike.clip(0) * apart).min(1))
+    return difference
 
 
 def _furthest(left: list[int], looked_at: Collection[int]) -> Suggestion:

@@ -105,7 +105,7 @@ def test_keys_mark_slices_and_go_on(written):
 
 def test_next_goes_to_where_the_model_is_unsure_and_passes_over_what_was_seen(written):
     viewer, panel = written.viewer, written.review.next
-    doubts = {0: 0.1, 2: 0.3, 3: 0.25}
+    doubts = {0: 0.05, 2: 0.3, 3: 0.25}
     review_of(written.mask).looks |= {
         z: Look(doubt, doubt, (4.0, 10.0 * z), np.full(3, z, np.float32)) for z, doubt in doubts.items()
     }
@@ -145,7 +145,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     review._look_at(3)
     review.mark_slice()
     predicted.until(lambda: states(predicted)[2:] == (SliceState.CORRECTED, SliceState.REVIEWED))
-    models, workspace = predicted.workspace.session.models, predicted.workspace
+    models, workspace, lower = predicted.workspace.session.models, predicted.workspace, mask.data[2:].copy()
 
     def say_more():
         correct(predicted, 1)
@@ -155,6 +155,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     ending = predicted.ended(workspace.learning_again, lambda: predicted.press(review))
     workspace.prediction.began.disconnect(say_more)
     before = mask.data.copy()
+    np.testing.assert_array_equal(before[2:], lower)
     corrected = [review_of(mask).corrected(z, before[z]) for z in (1, 2)]
     assert all(where.any() for where in corrected)
     assert "New result" in ending.text
