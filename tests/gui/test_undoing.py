@@ -5,9 +5,10 @@ import pytest
 from napari.utils.key_bindings import KeymapHandler
 
 from napari_unet.gui.layers.edits import Edit, compare, entries, make_edit
-from napari_unet.history import MOST_STEPS, History
+from napari_unet.history import History
 
 UNDO, REDO = "Ctrl-Z", "Ctrl-Shift-Z"
+MOST_STEPS = 20
 CLOSING = Edit("closing 2 mm", {})
 
 
@@ -105,17 +106,18 @@ def test_what_napari_takes_back_itself_is_followed(painted):
     assert names(painted) == ["", ""]
 
 
-def test_memory_is_bounded_over_all_layers(painted):
+def test_memory_is_bounded_over_all_layers(painted, monkeypatch):
+    monkeypatch.setattr("napari_unet.history.MOST_STEPS", MOST_STEPS)
     history = painted.workspace.history
     painted.dock.undo.undo_button.click()
     for number in range(MOST_STEPS + 1):
         paint(painted, (painted.one, painted.other)[number % 2], number % 4)
     assert sum(len(entries(layer)) for layer in (painted.one, painted.other)) == MOST_STEPS
-    history._most_bytes = history.nbytes // 10
+    history._most_bytes = history.nbytes // 2
     close_holes(painted.other)
     assert history.nbytes <= history._most_bytes
     kept = sum(len(entries(layer)) for layer in (painted.one, painted.other))
-    assert 1 < kept <= MOST_STEPS // 10 + 1
+    assert 1 < kept <= MOST_STEPS // 2
     for _ in range(kept):
         press(painted, UNDO)
     assert names(painted)[0] == ""
