@@ -189,7 +189,7 @@ def test_one_model_learns_from_all_scans_also_from_those_that_are_not_open(worke
     assert learned[0, 1, 1] == 1, "the correction"
     np.testing.assert_array_equal(learned[1], phantom.paint[1])
     assert not learned[2:].any(), "what the model wrote teaches nothing"
-    assert [info.name for info in request.classes] == ["class 1"]
+    assert [info.name for info in request.classes] == ["tumour"]
     window.workspace.training.abandon()
     train.other_scans.setChecked(False)
     window.press(train)

@@ -274,7 +274,8 @@ class TrainDock(Dock):
     def _new_paint(self) -> None:
         layers = self.scan.layers
         if layers:
-            self.paint.choose(new_paint_layer(self.workspace.viewer, layers[0]))
+            known = self.workspace.other_scans.classes
+            self.paint.choose(new_paint_layer(self.workspace.viewer, layers[0], known))
 
     def _take_count(self, counted: PaintSummary | str) -> None:
         layer = self.paint.layer

@@ -1,12 +1,14 @@
 """The paint layer: making one, counting what is painted on it, and its keys."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.annotation import BACKGROUND, PaintSummary, as_paint, count_slices, new_class
-from napari_unet.gui.layers.scans import class_look, place_of, review_of, scan_of, voxels_of
+from napari_unet.annotation import BACKGROUND, ClassInfo, PaintSummary, as_paint, count_slices, new_class
+from napari_unet.gui.layers.scans import METADATA, SCAN_LAYERS, class_look, place_of, review_of, scan_of, voxels_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.recount import Recount
 from napari_unet.scan import Scan
@@ -17,8 +19,8 @@ BRUSH_SHARE = 60
 """A new layer's brush is the scan's width divided by this."""
 
 
-def new_paint_layer(viewer: ViewerModel, image: Image) -> Labels:
-    """Add an empty paint layer on a scan: same place, one class, brush in hand.
+def new_paint_layer(viewer: ViewerModel, image: Image, known: Sequence[ClassInfo] = ()) -> Labels:
+    """Add an empty paint layer on a scan: same place, one class or those that are known, brush in hand.
 
     Parameters
     ----------
@@ -26,14 +28,17 @@ def new_paint_layer(viewer: ViewerModel, image: Image) -> Labels:
         Where it is added.
     image
         A layer of the scan.
+    known
+        Classes of other scans that are worked on.
     """
-    scan = scan_of(image)
+    scan, place = scan_of(image), place_of(image)
+    place["metadata"][METADATA][SCAN_LAYERS] = (image.name,)
     layer: Labels = viewer.add_labels(
         np.zeros(scan.mask_shape, np.uint8),
         name=f"{image.name} paint",
         opacity=0.6,
-        **place_of(image),
-        **class_look([new_class(1)]),
+        **place,
+        **class_look(known or [new_class(1)]),
     )
     layer.selected_label = 1
     layer.brush_size = max(2, scan.grid[2] // BRUSH_SHARE)

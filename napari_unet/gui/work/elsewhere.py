@@ -61,6 +61,13 @@ class OtherScans:
         others = [scan for scan in project.scans if not any(map(scan.is_at, here))]
         return [read for scan in others if (read := self._on(scan)) is not None]
 
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes of all paint in the project: a number means the same on every scan."""
+        abouts = self._keeper.journal.abouts.values() if self._keeper.project is not None else ()
+        infos = [ClassInfo(**info) for about in abouts if teaches(about) for info in about.get("classes", ())]
+        return tuple({info.label: info for info in infos}.values())
+
     def _on(self, scan: ProjectScan) -> Elsewhere | None:
         project, folder, journal = self._keeper.project, self._keeper.project_folder, self._keeper.journal
         viewer = self._viewer()

@@ -14,7 +14,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from platformdirs import user_state_path
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
 from napari_unet.gui.layers.kept import about_layer
 from napari_unet.gui.layers.scans import review_of
@@ -97,6 +97,7 @@ class Keeper(QObject):
             self._follow(layer)
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
+        viewer.window._qt_window.installEventFilter(self)
         self._timer.start()
         find = partial(find_left_behind, folder(), recent_projects(recent_file()))
         self._background.run(find, self._offer, self._failed)
@@ -138,6 +139,18 @@ class Keeper(QObject):
         """Keep what became of a layer beside its voxels, such as which slices are marked."""
         if layer in self._keys:
             self._changed.add(layer)
+
+    def eventFilter(self, window: QObject | None, event: QEvent | None) -> bool:
+        """Notice that the window is closed, though a script may hold its viewer for longer (Qt calls this)."""
+        if event is not None and event.type() == QEvent.Type.Close:
+            QTimer.singleShot(0, self._close_if_hidden)  # somebody may be asked, and think better of it
+        return super().eventFilter(window, event)
+
+    def _close_if_hidden(self) -> None:
+        viewer = self._viewer()
+        window = None if viewer is None else getattr(viewer.window, "_qt_window", None)
+        if window is None or not window.isVisible():
+            self.close()
 
     def close(self) -> None:
         """Keep nothing any more, and nothing of before but a project: whoever worked in the window closed it."""

@@ -155,18 +155,36 @@ class ProjectScans(QObject):
         viewer, project = self._viewer(), self._keeper.project
         if viewer is None or project is None:
             return
-        images = self.images(project.scans[number]) or self._open(number, look_in)
+        together = self._together(number)
+        images = [image for one in together for image in self._images_of(one, look_in)]
         project = self._keeper.project
         if project is None:
             return
-        scan = project.scans[number]
-        self._bring(scan, images)
+        self._bring(project.scans[number], images)
+        scans = [project.scans[one] for one in together]
         for layer in viewer.layers:
-            _set_shown(layer, self._belongs(layer, scan))
+            _set_shown(layer, self._belongs(layer, scans))
         self._keeper.set_project(project.model_copy(update={"shown": number}))
         viewer.layers.events.reordered()  # what docks offer to choose from is another
+        in_view = [layer for layer in viewer.layers if layer.visible and self._belongs(layer, scans)]
+        viewer.layers.selection.active = in_view[-1] if in_view else None
         viewer.reset_view()
         self.shown.emit(images)
+
+    def _together(self, number: int) -> list[int]:
+        """Give the numbers of the files that are channels of one scan, in the order of its layers; mostly one."""
+        project = self._keeper.project
+        assert project is not None
+        for about in self._keeper.journal.abouts.values():
+            if lies_on(project.scans[number], about):
+                found = [project.number_of(origin) for origin in about["scans"]]
+                return [one for one in dict.fromkeys(found) if one is not None]
+        return [number]
+
+    def _images_of(self, number: int, look_in: Path | None) -> list[Image]:
+        project = self._keeper.project
+        assert project is not None
+        return self.images(project.scans[number]) or self._open(number, look_in)
 
     def _open(self, number: int, look_in: Path | None) -> list[Image]:
         viewer, project, folder = self._viewer(), self._keeper.project, self._keeper.project_folder
@@ -197,14 +215,14 @@ class ProjectScans(QObject):
                 review = review_in(arrays, key, folder)
                 self._keeper.show(kept_layer(arrays[key], review, images), key, review)
 
-    def _belongs(self, layer: Layer, scan: ProjectScan) -> bool | None:
-        """Whether a layer is of this scan; None when it is of none."""
+    def _belongs(self, layer: Layer, scans: Sequence[ProjectScan]) -> bool | None:
+        """Whether a layer is of these files; None when it is of none."""
         viewer, project = self._viewer(), self._keeper.project
         if viewer is None or project is None:
             return None
         images = images_beneath(viewer, layer) if isinstance(layer, Labels) else self.images()
         origins = [origin_of(image) for image in images if isinstance(layer, Labels) or image is layer]
-        if any(map(scan.is_at, origins)):
+        if any(scan.is_at(origin) for scan in scans for origin in origins):
             return True
         return False if any(project.number_of(origin) is not None for origin in origins) else None
 

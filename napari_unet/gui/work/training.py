@@ -15,7 +15,7 @@ from napari_unet.annotation import ClassInfo, as_paint, classes_for, count_slice
 from napari_unet.config import TrainConfig, Unpainted
 from napari_unet.events import EpochDone, Event, Preview, Stop
 from napari_unet.gui.layers.live_labels import LiveLabels
-from napari_unet.gui.layers.scans import scan_of, voxels_of
+from napari_unet.gui.layers.scans import METADATA, SCAN_LAYERS, scan_of, voxels_of
 from napari_unet.gui.widgets.beginnings import Beginning, new_state
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Shared, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
@@ -199,6 +199,9 @@ class Training(ScanActivity):
     def _note_sources(self, beginning: Beginning, images: Sequence[Image], paint: Labels | None) -> None:
         """Remember the layers that the model learns from: when it goes on, they are shown again."""
         self._learning_from = self._sources_of(beginning)
+        if paint is not None:
+            names = tuple(image.name for image in images)
+            paint.metadata[METADATA] = {**paint.metadata.get(METADATA, {}), SCAN_LAYERS: names}
         if paint is not None and all(ref() is not paint for _, ref in self._learning_from):
             self._learning_from += ((tuple(map(weakref.ref, images)), weakref.ref(paint)),)
 
