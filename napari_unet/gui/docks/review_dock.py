@@ -252,7 +252,8 @@ class ReviewDock(Dock):
         if summary is None or review is None:
             return f"slice {z}"
         changed, seconds = summary.corrected.get(z, 0), review.seconds.get(z, 0.0)
-        words = (summary.states[z].value, f"{self._amount(changed)} changed" * bool(changed), _time(seconds))
+        by_person = f"{self._amount(changed)} changed or accepted" * bool(changed)
+        words = (summary.states[z].value, by_person, _time(seconds))
         return f"slice {z}: {', '.join(filter(None, words))}"
 
     def _show_slice(self, event: object = None) -> None:
@@ -274,7 +275,7 @@ class ReviewDock(Dock):
         if z in summary.reviewed:
             what = f"right everywhere; the model wrote {how_much} of it differently" if changed else "right everywhere"
         else:
-            what = f"you changed {how_much}" if changed else "as the model wrote it"
+            what = f"you changed or accepted {how_much}" if changed else "as the model wrote it"
         time = _time(0.0 if (review := self._review()) is None else review.seconds.get(z, 0.0))
         self.here.setText(f"Slice {z}: {what}{f'; {time}' * bool(time)}.")
 
