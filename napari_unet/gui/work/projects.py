@@ -101,8 +101,13 @@ class Projects(QObject):
         project, abouts = read_project(folder), read_abouts(folder)
         if not self._room_made():
             return
-        journal = WindowJournal(keeping.folder(), Journal(folder), project, abouts)
-        self.leave()
+        claimed = Journal(folder)
+        try:
+            self.leave()
+        except Exception:
+            claimed.release()
+            raise
+        journal = WindowJournal(keeping.folder(), claimed, project, abouts)
         for model in models_in(folder):
             journal.has_model(model)
             self._session.add_model(model)
@@ -141,11 +146,13 @@ class Projects(QObject):
         Raises
         ------
         BadInput, OSError
-            The disk is full.
+            Something is running, or the disk is full.
         """
         viewer, project = self._viewer(), self._keeper.project
         if viewer is None or project is None:
             return
+        if running := self._session.state.running:
+            raise BadInput(f"The {' and the '.join(sorted(running))} is running: wait for it or cancel it first.")
         self._keeper.flush()
         self._keeper.put_away([layer for layer in viewer.layers if isinstance(layer, Labels)])
         for image in self.scans.images():
