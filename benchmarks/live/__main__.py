@@ -72,12 +72,12 @@ class Painter:
         wait(lambda: bool(drawn), 1)
         return time.perf_counter() - begun
 
-    def interrupts(self, z: int) -> float:
+    def interrupts(self, z: int, column: int) -> float:
         """Paint while it learns; give the seconds from the first event of the stroke until it has stopped."""
         wait(lambda: self.live.running, 60)
         wait(lambda: False, 1)
         begun = time.perf_counter()
-        self.paint.paint((z, 10, 10), 255)
+        self.paint.paint((z, 10, column), 255)
         wait(lambda: not self.live.running, 30)
         return time.perf_counter() - begun
 
@@ -109,7 +109,7 @@ def main() -> None:
     wait(lambda: False, 8)  # somebody looks for where to paint
     chosen = [args.slices * part // 8 for part in range(1, 5)]
     first, *later = [painter.repainted(z) for z in chosen]
-    ends = [painter.interrupts(chosen[0]) for _ in range(3)]
+    ends = [painter.interrupts(chosen[0], column) for column in (20, 80, 140, 200)]
     rows.append(painter.brush(chosen[0], "on"))
     print(f"512 x 512 x {args.slices}, int16, from nothing; {PAUSE_MS / 1000} s of each time are the pause\n")
     print(f"from the last stroke to the slice repainted: {first:.1f} s the first time, then {median(later):.1f} s")

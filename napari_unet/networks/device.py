@@ -76,6 +76,11 @@ def choose(config: ComputeConfig, *, training: bool = False) -> Compute:
     return Compute(device, _DTYPE[config.precision], threads)
 
 
+def threads_but_one() -> int:
+    """Count the threads of this machine but one, which is left to whoever sits in front of it."""
+    return max(1, _ALL_THREADS - 1)
+
+
 def is_there(kind: str) -> bool:
     """Tell whether there is a device of a kind, as PyTorch calls it: "cuda", "mps", "cpu"."""
     match kind:

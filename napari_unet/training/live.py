@@ -19,6 +19,7 @@ from napari_unet.errors import BadInput, NothingPainted
 from napari_unet.events import Job, Note, Progress, Started
 from napari_unet.model_file import Model
 from napari_unet.networks import choose, decided
+from napari_unet.networks.device import threads_but_one
 from napari_unet.normalisation import measure, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.course import Course
@@ -31,9 +32,10 @@ from napari_unet.training.start import Start, check_start, continued, grown
 from napari_unet.training.watching import Previews, Wishes
 
 LIVE = PRESETS["fast"].train.model_copy(
-    update={"validation": 0.0, "teacher": 0.0, "schedule": Schedule.CONSTANT, "learning_rate": 2e-3}
+    update={"validation": 0.0, "teacher": 0.0, "schedule": Schedule.CONSTANT, "learning_rate": 2e-3, "batch": 1}
 )
-"""How it learns: at an even pace, since nobody knows when it ends, and from all there is: one sees how good it is."""
+"""How it learns: evenly, since nobody knows when it ends; from all there is, since one sees how good it is; and
+in the smallest steps, since a stroke waits for the end of one."""
 LIVE_SHARE = 0.15
 """Previews take no more than this share of a round."""
 
@@ -74,8 +76,8 @@ class LiveLearning:
         self._known_classes = classes if model is None else (*model.description.foreground, *classes)
         self._labels = () if model is None else model.description.labels
         self._network = decided(config.network, scan.spacing) if model is None else model.description.network
-        self._config = config
-        self._compute = choose(config, training=True)
+        self._config = config if config.threads else config.model_copy(update={"threads": threads_but_one()})
+        self._compute = choose(self._config, training=True)
         self.normalisation = measure(scan)
         self._sources: dict[int, Source] = {}
 
