@@ -165,8 +165,11 @@ def make_edit(layer: Labels, parts: Sequence[SlicePart]) -> int:
     return skipped
 
 
-def revision(layer: Labels) -> object:
-    """Give something that is another after every stroke, edit, undo and redo, and when the layer gets other voxels."""
+def revision(layer: Labels) -> tuple[object, ...]:
+    """Give something that is another after every stroke, edit, undo and redo, and when the layer gets other voxels.
+
+    The first of it is another in the last case only.
+    """
     ends = [(len(history), id(history[-1]) if history else 0) for history in (layer._undo_history, layer._redo_history)]
     return id(layer.data), *ends
 

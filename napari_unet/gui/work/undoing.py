@@ -170,8 +170,7 @@ class Undoing:
     def __init__(self, viewer: weakref.ref[ViewerModel], history: History) -> None:
         self._viewer = viewer
         self._history = history
-        self._revisions: weakref.WeakKeyDictionary[Labels, object] = weakref.WeakKeyDictionary()
-        self._arrays: weakref.WeakKeyDictionary[Labels, int] = weakref.WeakKeyDictionary()
+        self._revisions: weakref.WeakKeyDictionary[Labels, tuple[object, ...]] = weakref.WeakKeyDictionary()
         self._following = self._has_keys = False
 
     def start(self) -> None:
@@ -224,7 +223,7 @@ class Undoing:
             return
         for entry in entries(layer):
             self._history.add(Change(self._viewer, layer, entry))
-        self._note(layer)
+        self._revisions[layer] = revision(layer)
         layer.events.paint.connect(self._painted)
         layer.events.set_data.connect(self._drawn)
         layer.events.editable.connect(self._drawn)
@@ -244,20 +243,18 @@ class Undoing:
     def _painted(self, event: Any) -> None:
         layer = event.source
         self._history.add(Change(self._viewer, layer, event.value))
-        self._note(layer)
+        self._revisions[layer] = revision(layer)
 
     def _drawn(self, event: Any) -> None:
         """Look whether somebody else took something back: nothing but drawing the layer anew tells of it."""
-        layer = event.source
-        if self._revisions.get(layer) == revision(layer):
+        layer, now = event.source, revision(event.source)
+        before = self._revisions.get(layer, now)
+        if now == before:
             return
-        if self._arrays.get(layer) != id(layer.data):
+        if now[0] != before[0]:
             forget_entries(layer)  # they are about other voxels: napari would write them into the new ones
-        self._note(layer)
+        self._revisions[layer] = revision(layer)
         self._history.settle()
-
-    def _note(self, layer: Labels) -> None:
-        self._arrays[layer], self._revisions[layer] = id(layer.data), revision(layer)
 
 
 def _stroke(viewer: ViewerModel | None, layer: Labels) -> str:
