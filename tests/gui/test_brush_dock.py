@@ -143,6 +143,7 @@ def test_pieces_under_clicks_are_accepted_rejected_relabelled_and_split(brush, p
     press(mask, "S")
     said(brush, "other now", (14, 2), (14, 30))
     assert not (mask.data == 255).any(), "the line was for the eye"
+    assert len(mask._undo_history) == 1
     press(mask, "D")
     said(brush, "gone", (10, 16))
     assert not (mask.data == 2).any()

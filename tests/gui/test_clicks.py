@@ -169,6 +169,9 @@ def test_it_says_why_a_click_comes_to_nothing(desk):
     ):
         with pytest.raises(BadInput, match=says):
             desk.click(tool, (1, 5, 5), **more)
+    for outside in ((1, -3, 5), (1, 5, 30)):
+        with pytest.raises(BadInput, match="There is nothing"):
+            desk.click(Tool.REJECT, outside)
     other.editable = False
     with pytest.raises(BadInput, match="cannot be painted on"):
         desk.click(Tool.REJECT, (1, 5, 5), source=other, target=other)

@@ -152,8 +152,6 @@ class StrokeRulesPanel(QWidget):
 
     def show_measured(self, lowest: float, highest: float) -> None:
         """Say which intensities the last stroke painted on."""
-        self.lowest.set_value(float(f"{lowest:.5g}"))
-        self.highest.set_value(float(f"{highest:.5g}"))
         self.last.setText(f"last stroke: {lowest:.5g} to {highest:.5g}")
         self.last.show()
 

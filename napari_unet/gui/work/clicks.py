@@ -162,7 +162,8 @@ def _piece_of(click: Click, scan: "Scan") -> "tuple[Piece, int, NDArray[np.bool_
     origin = np.array([side.start or 0 for side in region])
     looked_at, corners = labels[tuple(region)], corners - origin
     if click.tool is not Tool.SPLIT:
-        if looked_at[tuple(corners[0])] in (UNPAINTED, BACKGROUND):
+        inside = ((corners[0] >= 0) & (corners[0] < looked_at.shape)).all()
+        if not inside or looked_at[tuple(corners[0])] in (UNPAINTED, BACKGROUND):
             raise BadInput(f'There is nothing of "{click.source.name}" here: click on one of its coloured regions.')
         piece = piece_at(looked_at, corners[0].tolist())
         label = {Tool.ACCEPT: piece.label, Tool.REJECT: click.removed}.get(click.tool, click.label)

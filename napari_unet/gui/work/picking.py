@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.annotation import BACKGROUND
-from napari_unet.errors import UnetError
+from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.edits import make_edit
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.clicks import Accepted, Click, Outcome, Tool, outcome_of, warm_up
@@ -105,7 +105,7 @@ class Picking(QObject):
                 still &= bool(np.abs(np.asarray(event.pos) - began).max() <= CLICK_PIXELS)
                 if tool is Tool.SPLIT:
                     places.append(mouse_event_to_labels_coordinate(layer, event))
-                    show(places[-1])
+                    show(*places[-2:])
                 yield
             if tool is Tool.SPLIT:
                 places.append(mouse_event_to_labels_coordinate(layer, event))
@@ -116,6 +116,8 @@ class Picking(QObject):
         """Do what a click at a voxel, or a line through some, (N, ndim), means."""
         click = self._click(tool, corners)
         try:
+            if tool is Tool.SPLIT and self._viewer.dims.ndisplay == 3:
+                raise BadInput("A line is drawn on a slice: leave the view in 3-D first.")
             click.check()
         except UnetError as error:
             self.said.emit(str(error))
@@ -140,17 +142,27 @@ class Picking(QObject):
 
 
 @contextmanager
-def _shown(layer: Labels) -> Iterator[Callable[[NDArray[Any] | None], None]]:
-    """Show a line while it is drawn, as voxels of the layer that are taken back afterwards, and go into no undo."""
-    layer._begin_stroke()
+def _shown(layer: Labels) -> Iterator[Callable[[NDArray[Any] | None, NDArray[Any] | None], None]]:
+    """Show a line while it is drawn, as voxels of the layer that are as before afterwards; no undo knows of them."""
+    before: dict[tuple[int, ...], int] = {}
+    shown = min(BACKGROUND, int(np.iinfo(layer.data.dtype).max))
 
-    def show(place: NDArray[Any] | None) -> None:
-        if place is not None:
-            voxel = np.rint(place).astype(np.int64)
-            if ((voxel >= 0) & (voxel < layer.data.shape)).all():
-                layer.data_setitem(tuple(voxel[:, None]), BACKGROUND)
+    def show(start: NDArray[Any] | None, stop: NDArray[Any] | None) -> None:
+        if start is None or stop is None:
+            return
+        steps = int(np.abs(stop - start).max()) + 2
+        for voxel in map(tuple, np.rint(np.linspace(start, stop, steps)).astype(np.int64).tolist()):
+            if voxel not in before and all(
+                0 <= at < length for at, length in zip(voxel, layer.data.shape, strict=True)
+            ):
+                before[voxel] = layer.data[voxel]
+                layer.data[voxel] = shown
+        layer.refresh(thumbnail=False, extent=False)
 
     try:
         yield show
     finally:
-        layer._abort_stroke()
+        for voxel, label in before.items():
+            layer.data[voxel] = label
+        if before:
+            layer.refresh(thumbnail=False, extent=False)
