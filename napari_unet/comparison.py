@@ -57,10 +57,10 @@ class Ground:
 
 
 def verdict(grounds: Sequence[Ground]) -> str:
-    """Say in a line or two how two models compare on all grounds."""
+    """Say in a sentence how two models compare on the first of some grounds; a table tells of all."""
     if not grounds:
         return "No slice is marked as right, so the two models cannot be compared: look before you keep it."
-    return "\n".join(ground.sentence() for ground in grounds)
+    return grounds[0].sentence()
 
 
 def slices_found_right(count: int) -> str:

@@ -11,12 +11,15 @@ def test_gained_and_lost_slices_are_told_and_the_worst_come_first():
     )
 
 
-def test_all_grounds_are_told_and_none_is_said_to_be_none():
-    paint = Ground('the paint of "CTChest" from before', dict.fromkeys(range(7), (0.91, 0.9)))
-    text = verdict([Ground(slices_found_right(1), {3: (0.2, 0.4)}), paint])
-    assert text.splitlines() == [
-        "On the slice you found right: Dice 0.200 before, 0.400 now; better on 1, worse on 0.",
-        'On the paint of "CTChest" from before: Dice 0.910 before, 0.900 now; '
-        "better on 0, worse on 7 (0, 1, 2, 3, 4, …).",
-    ]
+def test_slices_without_a_difference_are_neither_and_no_ground_is_said_to_be_none():
+    paint = Ground('the paint "CTChest paint" from before', dict.fromkeys(range(7), (0.91, 0.9)))
+    assert paint.sentence() == (
+        'On the paint "CTChest paint" from before: Dice 0.910 before, 0.900 now; '
+        "better on 0, worse on 7 (0, 1, 2, 3, 4, …)."
+    )
+    right = Ground(slices_found_right(1), {3: (0.2, 0.201)})
+    assert (
+        verdict([right, paint])
+        == "On the slice you found right: Dice 0.200 before, 0.201 now; better on 0, worse on 0."
+    )
     assert "cannot be compared" in verdict([])

@@ -36,19 +36,20 @@ def test_both_scans_teach_and_the_new_model_counts_once_it_is_kept(reviewed):
     before = [mask.data.copy() for mask in (one, two)]
     ending = reviewed.ended(reviewed.workspace.learning_again, lambda: reviewed.press(review))
     assert "On the slice you found right: Dice" in ending.text
-    assert 'On slices you found right of "two prediction": Dice' in ending.text
     for mask, data in zip((one, two), before, strict=True):
         np.testing.assert_array_equal(mask.data, data)
     newest, opened = session.models
     assert newest.description.learned_from.scans == opened.description.learned_from.scans + 2
     assert session.state.model == opened, "until somebody keeps the new one"
     table = review.comparison.table
+    assert table.topLevelItem(1).text(0) == 'slices you found right of "two prediction"'
     assert [table.topLevelItem(row).child(0).text(0) for row in range(2)] == ["slice 2", "slice 2"]
     reviewed.viewer.dims.set_point(0, 0)
     table.itemClicked.emit(table.topLevelItem(0).child(0), 0)
     assert reviewed.viewer.dims.current_step[0] == 2
 
     versions = VersionsWindow(reviewed.workspace, reviewed.predict)
+    assert "(reviewed slices)" in versions.table.item(0, 3).text()
     versions.table.selectRow(0)
     assert "Keep the new model or go back" in versions.clear_button.toolTip()
     review.comparison.keep_button.click()

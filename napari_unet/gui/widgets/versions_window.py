@@ -79,7 +79,7 @@ class VersionsWindow(QDialog):
         self._models = self._session.models
         self.table.setRowCount(len(self._models))
         for row, model in enumerate(self._models):
-            for column, words in enumerate(_words(model)):
+            for column, words in enumerate(_words(model, self._workspace.learning_again.measured.get(model.path))):
                 item = QTableWidgetItem(words)
                 font = item.font()
                 font.setBold(model == self._session.state.model)
@@ -118,11 +118,12 @@ class VersionsWindow(QDialog):
             self._workspace.keeper.clear_model(model)
 
 
-def _words(model: TrainedModel) -> tuple[str, ...]:
-    """Say of a model what the table tells of it."""
+def _words(model: TrainedModel, on_reviewed: float | None) -> tuple[str, ...]:
+    """Say of a model what the table tells of it; its Dice is that on paint that was held out, or on reviewed slices."""
     learned = model.description.learned_from
     when = datetime.fromtimestamp(model.path.stat().st_mtime).strftime("%d %b, %H:%M") if model.path.exists() else "–"
-    scans = f" of {learned.scans} scans" if learned.scans > 1 else ""
-    dice = "–" if learned.validation_dice is None else f"{learned.validation_dice:.2f}"
     slices = f"{learned.slices} slice{'s' * (learned.slices != 1)}"
-    return model.name, when, f"{slices}{scans}, in {duration(learned.seconds)}", dice
+    dice = "–" if on_reviewed is None else f"{on_reviewed:.2f} (reviewed slices)"
+    if learned.validation_dice is not None:
+        dice = f"{learned.validation_dice:.2f} (held-out paint)"
+    return model.name, when, f"{slices}, in {duration(learned.seconds)}", dice

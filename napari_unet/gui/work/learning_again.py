@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components import ViewerModel
@@ -21,6 +22,9 @@ from napari_unet.gui.work.scoring import Asked, Compared, Scoring
 from napari_unet.gui.work.training import Lesson, Painted, Reading, Training
 from napari_unet.gui.work.undoing import Switched
 from napari_unet.session import TrainedModel, Verb
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOST_COMPARED = 6
 """Scans beside its own that a new model is compared on."""
@@ -62,6 +66,8 @@ class LearningAgain(Work):
         self._scoring = scoring
         self.choice: Choice | None = None
         """What there is to choose between."""
+        self.measured: dict[Path, float] = {}
+        """By the file of a model: its mean Dice on the slices that were found right when it was made."""
         self._read_paint: Reading | None = None
         self._models: tuple[TrainedModel, ...] = ()
         self._mask: Labels | None = None
@@ -293,6 +299,8 @@ class LearningAgain(Work):
         after, (before, now) = self._new, self._models
         compared = (*self._compared, *(self._scoring.found if ending.how is How.DONE else ()))
         self.choice = Choice(self._mask, after, before, now, compared)
+        if self._compared:
+            self.measured[now.path] = self._compared[0].ground.now
         text = verdict([one.ground for one in compared])
         if ending.how is How.FAILED:
             text = f"{text} On other scans they could not be compared: {ending.text}"

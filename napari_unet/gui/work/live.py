@@ -116,7 +116,7 @@ class Live(ScanActivity):
         self.text = ""
         self._images: tuple[Image, ...] = ()
         self._layers: tuple[Labels, ...] = ()
-        self._revisions: list[object] = []
+        self._revisions: Sequence[object] = ()
         self._keys = map(str, count(1))
         self._table: _Table | None = None
         self._from: object = None
