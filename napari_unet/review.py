@@ -48,13 +48,16 @@ class ReviewSummary:
     reviewed
         The slices marked as right.
     effort
-        What the slices took that a person looked at, in that order, those of earlier masks of the scan first.
+        What the slices took that a person looked at, in that order.
+    earlier
+        What those of earlier masks of the scan took, before another model predicted it.
     """
 
     states: tuple[SliceState, ...]
     corrected: Mapping[int, int]
     reviewed: frozenset[int]
     effort: tuple[SliceEffort, ...] = ()
+    earlier: tuple[SliceEffort, ...] = ()
 
     @property
     def can_teach(self) -> bool:
@@ -95,7 +98,8 @@ class Review:
         """How long a person worked on a slice, in the order they were looked at."""
         self.looks: dict[int, Look] = {}
         """What the prediction found out in passing, by slice: it tells where to look next."""
-        self._earlier: tuple[SliceEffort, ...] = ()
+        self.earlier: tuple[SliceEffort, ...] = ()
+        """What was spent on earlier masks of the scan, slice by slice."""
         self._taken_over: frozenset[int] = frozenset()
         self._written: dict[int, bytes] = {}
         self._vouched: dict[int, bytes] = {}
@@ -134,11 +138,11 @@ class Review:
         return before < LOOKED_AT <= self.seconds[z]
 
     def take_over(self, before: "Review", effort: tuple[SliceEffort, ...]) -> None:
-        """Begin with what a person said of an earlier mask of the scan, which took that effort.
+        """Begin with what a person said of the mask before this one, which took that effort.
 
         The slices that were right are right here too, as they were: they are no effort of this mask.
         """
-        self._earlier = effort
+        self.earlier = before.earlier + effort
         self._taken_over = frozenset(before.reviewed)
         self.reviewed = self.reviewed | before.reviewed  # another thread may go through the marks
 
@@ -148,7 +152,7 @@ class Review:
             "reviewed": sorted(self.reviewed),
             "seconds": [[z, round(seconds, 1)] for z, seconds in tuple(self.seconds.items())],
             "taken_over": sorted(self._taken_over),
-            "earlier": [astuple(effort) for effort in self._earlier],
+            "earlier": [astuple(effort) for effort in self.earlier],
             "models": list(self.models),
         }
 
@@ -157,7 +161,7 @@ class Review:
         self.reviewed = set(notes["reviewed"])
         self.seconds = dict(notes.get("seconds", ()))
         self._taken_over = frozenset(notes.get("taken_over", ()))
-        self._earlier = tuple(
+        self.earlier = tuple(
             SliceEffort(z, seconds, changed, tuple((label, moved, there) for label, moved, there in classes))
             for z, seconds, changed, classes in notes.get("earlier", ())
         )
@@ -255,17 +259,17 @@ class Review:
             else:
                 states.append(SliceState.PREDICTED)
         changed = {z: count for z, count in corrected.items() if count}
-        return ReviewSummary(tuple(states), changed, frozenset(self.reviewed), self.effort(mask))
+        return ReviewSummary(tuple(states), changed, frozenset(self.reviewed), self.effort(mask), self.earlier)
 
     def effort(self, mask: NDArray[np.uint8]) -> tuple[SliceEffort, ...]:
-        """Tell what the slices took that a person looked at, in that order, those of earlier masks first.
+        """Tell what the slices took that a person looked at, in that order.
 
         Parameters
         ----------
         mask
             (Z, Y, X) uint8 as it is now.
         """
-        efforts = list(self._earlier)
+        efforts = []
         for z, seconds in tuple(self.seconds.items()):
             if seconds >= LOOKED_AT and z not in self._taken_over:
                 plane = mask[z]

@@ -148,12 +148,13 @@ def test_effort_goes_on_over_the_next_model_and_counts_nothing_twice(review, wri
     for z in (1, 2):
         following.spend(z, 5.0)
     mask[1, 0, 1] = 2
-    effort = (SliceEffort(1, 9.0, 1, ((1, 0, 9), (2, 1, 1))), SliceEffort(1, 5.0, 1, ((1, 0, 9), (2, 1, 2))))
-    assert following.effort(mask) == effort
+    effort = ((SliceEffort(1, 5.0, 1, ((1, 0, 9), (2, 1, 2))),), (SliceEffort(1, 9.0, 1, ((1, 0, 9), (2, 1, 1))),))
+    assert (following.effort(mask), following.earlier) == effort
     kept = Review(Path("next.unet"))
     for z, plane in enumerate(written):
         kept.note(z, plane)
         kept.vouch(z, following.vouched(z, plane.shape))
     kept.take_notes(json.loads(json.dumps(following.notes())))
     assert kept.reviewed == {2}
-    assert kept.effort(mask) == effort
+    summary = kept.summary(mask)
+    assert (summary.effort, summary.earlier) == effort

@@ -91,9 +91,13 @@ def test_the_slice_in_view_is_known_in_flipped_scans_series_and_pictures(shape, 
 def test_it_says_when_to_stop_and_on_what_that_rests(qtbot):
     panel = EffortPanel()
     qtbot.addWidget(panel)
-    panel.show_effort([], str, str)
+    panel.show_effort([], [], str, str)
     assert panel.isHidden()
-    panel.show_effort([SliceEffort(z, 10.0, 1, ((1, 1, 1000),)) for z in (7, 3, 9, 1, 5)], "{} voxels".format, str)
+    series = [SliceEffort(z, 10.0, 1, ((1, 1, 1000),)) for z in (7, 3, 9, 1, 5)]
+    panel.show_effort([], series, "{} voxels".format, str)
+    assert not panel.isHidden()
+    assert panel.sentence.isHidden(), "what another model wrote says nothing of this one"
+    panel.show_effort(series, series[:1], "{} voxels".format, str)
     assert not panel.isHidden()
     assert (
         panel.sentence.text() == "The last 5 slices needed 5 voxels (0.1 % of the mask there), 10 s each: you can stop."
@@ -105,4 +109,4 @@ def test_it_says_when_to_stop_and_on_what_that_rests(qtbot):
     assert {"#e69f00", "#56b4e9"} <= colours
     with qtbot.waitSignal(bars.chosen) as waiting:
         qtbot.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(30, 40))
-    assert waiting.args == [3]
+    assert waiting.args == [7]

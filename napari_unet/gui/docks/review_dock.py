@@ -191,7 +191,7 @@ class ReviewDock(Dock):
         self._summary = None
         self.next.follow(review)
         self.strip.show_states(())
-        self.effort.show_effort((), str, str)
+        self.effort.show_effort((), (), str, str)
         self.clock.follow(None if review is None else mask)
         if mask is None or review is None:
             self.recount.follow((), None)
@@ -214,7 +214,7 @@ class ReviewDock(Dock):
             self.session.update(review=ReviewInfo(self.mask_box.layer.name, summary))
             self.strip.show_states(summary.states)
             self.next.show_summary(summary)
-            self.effort.show_effort(summary.effort, self._amount, self._class_name)
+            self.effort.show_effort(summary.effort, summary.earlier, self._amount, self._class_name)
             self._show_slice()
 
     def _take_problem(self, text: str) -> None:

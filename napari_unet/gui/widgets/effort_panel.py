@@ -13,10 +13,13 @@ CHANGED, SECONDS = "#e69f00", "#56b4e9"
 """Colours that are told apart with any colour vision, on dark and on light (doi:10.1038/nmeth.1618)."""
 ROW, WIDEST, GAP = 48, 24, 2
 """Pixels: the height of a row with its words, the width of a bar, what lies between two."""
+PALE = 0.45
 
 
 class EffortPanel(QWidget):
-    """Says when one can stop; what that rests on can be unfolded. It is not there before a slice was looked at.
+    """Says when one can stop with a mask; what each slice took, also before another model wrote it, can be unfolded.
+
+    It is not there before a slice was looked at.
 
     ``chosen`` carries a slice whose bar was clicked.
     """
@@ -35,22 +38,29 @@ class EffortPanel(QWidget):
         self.hide()
 
     def show_effort(
-        self, series: Sequence[SliceEffort], amount: Callable[[int], str], name: Callable[[int], str]
+        self,
+        series: Sequence[SliceEffort],
+        earlier: Sequence[SliceEffort],
+        amount: Callable[[int], str],
+        name: Callable[[int], str],
     ) -> None:
         """Show what slices took, in the order they were looked at.
 
         Parameters
         ----------
         series
-            The slices.
+            The slices of this mask.
+        earlier
+            Those of masks of the scan before it.
         amount
             Says how much some voxels are ("0.31 ml").
         name
             Names the class of a label.
         """
         self.sentence.setText(advice(series, amount, name))
-        self.bars.show_effort(series, amount)
-        self.setVisible(bool(self.sentence.text()))
+        self.sentence.setVisible(bool(self.sentence.text()))
+        self.bars.show_effort(series, earlier, amount)
+        self.setVisible(bool(self.sentence.text() or earlier))
 
 
 class EffortBars(QWidget):
@@ -61,14 +71,17 @@ class EffortBars(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._series: tuple[SliceEffort, ...] = ()
+        self._earlier = 0
         self._amount: Callable[[int], str] = str
         self.setFixedHeight(2 * ROW)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("What each slice took")
 
-    def show_effort(self, series: Sequence[SliceEffort], amount: Callable[[int], str]) -> None:
-        """Show these slices."""
-        self._series, self._amount = tuple(series), amount
+    def show_effort(
+        self, series: Sequence[SliceEffort], earlier: Sequence[SliceEffort], amount: Callable[[int], str]
+    ) -> None:
+        """Show these slices, those of earlier masks first and paler."""
+        self._series, self._earlier, self._amount = (*earlier, *series), len(earlier), amount
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -91,7 +104,9 @@ class EffortBars(QWidget):
         for number, value in enumerate(values):
             tall = max(1.0, room * value / most)
             left = number * self._step
+            painter.setOpacity(PALE if number < self._earlier else 1.0)
             painter.drawRect(QRectF(left, top + ROW - GAP - tall, max(1.0, self._step - GAP), tall))
+        painter.setOpacity(1.0)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Choose the slice of the bar that was clicked (Qt calls this)."""
