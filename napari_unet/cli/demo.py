@@ -14,6 +14,7 @@ from napari_unet.config import PRESETS, PredictConfig, RefineConfig, TrainConfig
 from napari_unet.durable import written_whole
 from napari_unet.io import Mask, read_mask, read_scan, write_mask
 from napari_unet.io.sample import PAINT, SCAN, TRUTH, sample_folder
+from napari_unet.provenance import about_model, write_provenance
 from napari_unet.training import train_job
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def run(args: Namespace) -> None:
         for title in ("prediction", "refined")
     }
     model.save(args.output / "chest.unet")
-    write_mask(args.output / "chest.seg.nrrd", Mask.on(scan, refined.labels, truth.classes))
+    mask = write_mask(args.output / "chest.seg.nrrd", Mask.on(scan, refined.labels, truth.classes))
+    same = predicted.labels == refined.labels
+    voxels = {"model": int((same & (refined.labels > 0)).sum()), "refinement": int((~same).sum())}
+    steps = [RefineConfig().model_dump(mode="json")]
+    write_provenance(mask, voxels, [about_model(args.output / "chest.unet")], steps)
     with written_whole(args.output / "overview.png") as temporary:
         draw_overview(scan, masks, truth.classes, spread(unpainted, ROWS)).save(temporary)
     report(args.output, dice_table(scores), len(unpainted))

@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,15 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_unet.annotation import ClassInfo, as_paint
-from napari_unet.checksums import voxel_checksum
-from napari_unet.errors import BadInput, UnetError
+from napari_unet.errors import BadInput
 from napari_unet.gui.layers.kept import keys_of, origin_of, review_in
-from napari_unet.gui.layers.scans import layer_data, review_of, scan_of, voxels_of
+from napari_unet.gui.layers.scans import review_of, scan_of, voxels_of
 from napari_unet.gui.work.keeping import Keeper
+from napari_unet.gui.work.scan_search import read_matching
 from napari_unet.gui.work.training import Elsewhere, Painted, Reading
-from napari_unet.journal import read_journal
-from napari_unet.project import ProjectScan, lies_on, likely_places, teaches
+from napari_unet.journal import PLANES, read_journal
+from napari_unet.project import ProjectScan, likely_places, size_on_disk, teaches
 from napari_unet.review import Review
-from napari_unet.runner.reading import reader
 from napari_unet.scan import Scan, stack_channels
 
 
@@ -73,8 +71,12 @@ class OtherScans:
         viewer = self._viewer()
         if project is None or folder is None or viewer is None:
             return None
-        abouts = {key: about for key, about in journal.abouts.items() if lies_on(scan, about) and teaches(about)}
-        abouts = {key: about for key, about in abouts.items() if (folder / f"{key}.planes").stat().st_size}
+        abouts = {
+            key: about
+            for key, about in journal.abouts.items()
+            if about["scans"] and scan.is_at(about["scans"][0])  # the first, where its channels are several files
+            if teaches(about) and size_on_disk(folder / f"{key}{PLANES}")
+        }
         if not abouts:
             return None
         origins = max((about["scans"] for about in abouts.values()), key=len)  # several where its channels are files
@@ -113,10 +115,8 @@ def _part(scan: ProjectScan, viewer: ViewerModel, folder: Path) -> Callable[[], 
 
     def read() -> Scan:
         for place in likely_places(scan, folder):
-            with suppress(UnetError):
-                found = reader.read([place], "scan")
-                if isinstance(found, Scan) and scan.checksum in ("", voxel_checksum(layer_data(found)[0])):
-                    return found
+            if (found := read_matching(scan, place)) is not None:
+                return found
         raise BadInput(
             f'"{scan.name}" of this project is not found: double click it in the Project dock to look for it, '
             'or switch off "also learn from the other scans".'

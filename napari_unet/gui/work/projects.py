@@ -10,7 +10,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.gui.layers.kept import origin_of
+from napari_unet.gui.layers.kept import is_layer, origin_of
 from napari_unet.gui.widgets.take_along import ask_take_along
 from napari_unet.gui.work import keeping
 from napari_unet.gui.work.activity import Ending, How
@@ -98,7 +98,8 @@ class Projects(QObject):
         folder = folder.resolve()
         if folder == self.folder:
             return
-        project, abouts = read_project(folder), read_abouts(folder)
+        project = read_project(folder)
+        abouts = {key: about for key, about in read_abouts(folder).items() if is_layer(key)}
         if not self._room_made():
             return
         claimed = Journal(folder)

@@ -2,24 +2,40 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Image
 
 from napari_unet.checksums import voxel_checksum
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.scans import image_on_disk, layer_data
 from napari_unet.gui.work.opening import while_alive
+from napari_unet.io import read_scan
 from napari_unet.io.zarr_file import in_zarr, open_image
 from napari_unet.project import ProjectScan, find_scan, likely_places
 from napari_unet.runner.reading import reader
 from napari_unet.scan import Scan
 
+SLICES, SIDE = 16, 512
+"""An image that may be larger than memory is known by the middle of so many slices, so many voxels long."""
+
 
 def checksum_of(image: Image) -> str:
-    """Hash the voxels of an image layer, at its finest."""
-    return voxel_checksum(image.data[0] if getattr(image, "multiscale", False) else image.data)
+    """Hash the voxels of an image layer, at its finest; of one that may be larger than memory some of them."""
+    return voxel_checksum(_telling(image.data[0] if getattr(image, "multiscale", False) else image.data))
+
+
+def _telling(voxels: Any) -> Any:
+    """Give the voxels by which an image is known: all, or the middle of a few slices where they lie on the disk."""
+    if isinstance(voxels, np.ndarray):
+        return voxels
+    leading = voxels.shape[:-2]
+    middle = [slice(max(0, n // 2 - SIDE // 2), n // 2 + SIDE // 2) for n in voxels.shape[-2:]]
+    numbers = np.unique(np.linspace(0, prod(leading) - 1, SLICES).astype(int))
+    return np.stack([np.asarray(voxels[(*np.unravel_index(number, leading), *middle)]) for number in numbers])
 
 
 def checksum_at(path: Path) -> str:
@@ -28,11 +44,22 @@ def checksum_at(path: Path) -> str:
         data: Any
         if in_zarr(path):
             data = image_on_disk(open_image(path), path.stem)
-            return voxel_checksum(data[0][0] if data[1]["multiscale"] else data[0])
+            return voxel_checksum(_telling(data[0][0] if data[1]["multiscale"] else data[0]))
         found = reader.read([path], "scan")
         if isinstance(found, Scan):
             return voxel_checksum(layer_data(found)[0])
     return ""
+
+
+def read_matching(scan: ProjectScan, place: Path) -> Scan | None:
+    """Read a scan from its file; None when that is another's, or cannot be read."""
+    with suppress(UnetError):
+        if in_zarr(place):
+            return read_scan(place) if scan.checksum in ("", checksum_at(place)) else None
+        found = reader.read([place], "scan")
+        if isinstance(found, Scan) and scan.checksum in ("", voxel_checksum(layer_data(found)[0])):
+            return found
+    return None
 
 
 def matching_place(scan: ProjectScan, folder: Path) -> Path | None:

@@ -111,14 +111,15 @@ class WindowJournal:
             if due.review is not None:
                 self._keep_review(journal, due, due.review)
             journal.keep(due.key, due.voxels, due.about)
-            self.abouts[due.key] = {**due.about, "shape": list(due.voxels.shape)}
+            about = {**due.about, "shape": list(due.voxels.shape)}
+            self.abouts = {**self.abouts, due.key: about}  # another one: the window may be going through them
         if project is not None:
             write_project(journal.folder, project)
             self._project_written = project
 
     def forget(self, key: str) -> None:
         """Forget a layer."""
-        self.abouts.pop(key, None)
+        self.abouts = {other: about for other, about in self.abouts.items() if other != key}
         if self.journal is not None:
             for one in keys_of([key]):
                 self.journal.forget(one)
