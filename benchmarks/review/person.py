@@ -17,7 +17,7 @@ from napari_unet.training import Start
 
 PAINTED = 2
 """Slices that are painted before the first model is trained, drawn at random of those with something on them."""
-AT_ONCE = 2
+AT_ONCE = 3
 """Slices that are corrected before the model goes on with them."""
 FIRST, MORE, ALL_PAINTED = 150, 100, 600
 """Steps of the first model, of each time it goes on, and of the model that learns from all slices."""
