@@ -21,35 +21,34 @@ HEART, CELLS, FIELD = 96, 96, 128
 class Stack:
     """A scan that is corrected slice by slice, and its (Z, Y, X) truth."""
 
-    name: str
     scan: nu.Scan
     truth: Labels
 
 
 def ct_chest(data: Path | None) -> Stack:
     """Take a chest CT of 34 slices, seven classes."""
-    return _volume("chest CT", sets.ct_chest(data).scored)
+    return _volume(sets.ct_chest(data).scored)
 
 
 def mri_spine(data: Path) -> Stack:
     """Take the spinal cord on 77 slices of a T1 volume."""
-    return _volume("spine MRI", sets.mri_spine(data).scored)
+    return _volume(sets.mri_spine(data).scored)
 
 
 def mri_cardiac(data: Path) -> Stack:
-    """Take the left ventricle on all slices of some patients."""
-    return _pictures("hearts", sets.hearts(data)[::EVERY_PATIENT], HEART)
+    """Take the left ventricle on all 76 slices of eight patients."""
+    return _pictures(sets.hearts(data)[::EVERY_PATIENT], HEART)
 
 
 def nuclei(data: Path) -> Stack:
     """Take the nuclei on 60 pictures, of three kinds of stain."""
-    return _pictures("nuclei", sets.stained(data), CELLS)
+    return _pictures(sets.stained(data), CELLS)
 
 
 def em_axon(data: Path) -> Stack:
-    """Take myelin and axons on the fields of an electron micrograph."""
+    """Take myelin and axons on the 96 fields of an electron micrograph."""
     (one,) = sets.em_axon(data).scored
-    return _pictures("axons", _fields(one.scan, one.truth), FIELD)
+    return _pictures(_fields(one.scan, one.truth), FIELD)
 
 
 BUNDLED = {"ct_chest": ct_chest}
@@ -62,9 +61,9 @@ def of_name(name: str, data: Path | None) -> Stack:
     return WITH_DATA[name](data) if data is not None and name in WITH_DATA else BUNDLED[name](data)
 
 
-def _volume(name: str, scored: Iterable[Scored]) -> Stack:
+def _volume(scored: Iterable[Scored]) -> Stack:
     (one,) = scored
-    return Stack(f"{name}, {len(one.truth)} slices", one.scan, one.truth)
+    return Stack(one.scan, one.truth)
 
 
 def _fields(scan: nu.Scan, truth: Labels) -> Iterator[tuple[nu.Scan, Labels]]:
@@ -76,7 +75,7 @@ def _fields(scan: nu.Scan, truth: Labels) -> Iterator[tuple[nu.Scan, Labels]]:
             yield nu.Scan.from_array(np.asarray(scan.array[0, 0])[at]), truth[:, *at]
 
 
-def _pictures(name: str, read: Iterable[tuple[nu.Scan, Labels]], side: int) -> Stack:
+def _pictures(read: Iterable[tuple[nu.Scan, Labels]], side: int) -> Stack:
     """Put squares from the middle of all slices one behind the other, each normalised by the scan it comes from."""
     images, truths = [], []
     for scan, truth in read:
@@ -84,5 +83,4 @@ def _pictures(name: str, read: Iterable[tuple[nu.Scan, Labels]], side: int) -> S
         at = (..., slice(y, y + side), slice(x, x + side))
         images += list(normalise(scan, measure(scan))[at].swapaxes(0, 1))
         truths += list(truth[at])
-    scan = nu.Scan.from_array(np.stack(images), "TCYX", name=name)
-    return Stack(f"{name}, {len(images)} pictures", scan, np.stack(truths))
+    return Stack(nu.Scan.from_array(np.stack(images), "TCYX"), np.stack(truths))
