@@ -42,7 +42,7 @@ class Glimpse:
 
 
 def glimpse(scores: torch.Tensor, labels: NDArray[np.uint8], lowest: torch.Tensor, core: Box, deep: int) -> Glimpse:
-    """Take a glimpse at pieces, in a hundredth of the time that a network takes for them.
+    """Take a glimpse at pieces, in a few hundredths of the time that a network takes for them.
 
     Parameters
     ----------
