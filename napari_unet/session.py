@@ -166,27 +166,23 @@ def readiness(state: State, verb: Verb) -> Readiness:
     """Say whether a verb can be done, and if not, what the user has to do first."""
     if verb in state.running:
         return Blocked(f"The {verb} is running.")
-    match verb:
-        case Verb.TRAIN:
-            return _can_train(state)
-        case Verb.PREDICT:
-            return _can_predict(state)
-        case Verb.REFINE:
-            return _can_refine(state)
-        case Verb.FILL:
-            return _can_fill(state)
-        case Verb.SUGGEST:
-            return _can_suggest(state)
-        case Verb.REVIEW:
-            return _can_review(state)
+    rules = {
+        Verb.TRAIN: _can_train,
+        Verb.PREDICT: _can_predict,
+        Verb.REFINE: _can_refine,
+        Verb.FILL: _can_fill,
+        Verb.SUGGEST: _can_suggest,
+        Verb.REVIEW: _can_review,
+    }
+    return rules[verb](state)
 
 
 def _can_train(state: State) -> Readiness:
     scan, paint = state.train_scan, state.paint
     if scan is None:
         return Blocked(state.train_problem or "Open a scan first: drop a file or folder onto the window.")
-    if Verb.PREDICT in state.running:
-        return Blocked("A prediction is running: wait for it or cancel it first.")
+    if other := _busy(state, Verb.REVIEW, Verb.PREDICT):
+        return other
     if paint is None:
         return Blocked("Press New to make a paint layer for this scan.")
     if paint.problem:
@@ -210,8 +206,8 @@ def _can_predict(state: State) -> Readiness:
         return Blocked("Train a model first, or open one from a file.")
     if scan is None:
         return Blocked(state.predict_problem or "Open a scan first: drop a file or folder onto the window.")
-    if Verb.TRAIN in state.running:
-        return Blocked("A training is running: wait for it, or press Stop and keep.")
+    if other := _busy(state, Verb.REVIEW, Verb.TRAIN):
+        return other
     expected = model.description.channel_names
     if len(scan.channel_names) != len(expected):
         return Blocked(
@@ -228,7 +224,7 @@ def _can_refine(state: State) -> Readiness:
         return Blocked(state.mask.problem)
     if not state.refine_config.enabled:
         return Blocked("Switch on at least one step.")
-    if other := _other_refining(state):
+    if other := _busy(state, *REFINING):
         return other
     for step in state.refine_config.enabled:
         missing = _missing(state, state.mask, step)
@@ -274,7 +270,7 @@ def _can_fill(state: State) -> Readiness:
         return Blocked("Counting what is painted.")
     if len(paint.shape) < 3:
         return Blocked("This scan has no slices to fill between.")
-    if other := _other_refining(state):
+    if other := _busy(state, *REFINING):
         return other
     if not config.classes and config.axis == "z" and not summary.gaps(paint.shape[-3]):
         return Blocked("Nothing lies between painted slices: paint a slice, leave some out, paint another.")
@@ -287,7 +283,7 @@ def _can_suggest(state: State) -> Readiness:
         return Blocked("There is no mask yet.")
     if mask.problem:
         return Blocked(mask.problem)
-    if other := _other_refining(state):
+    if other := _busy(state, *REFINING):
         return other
     if paint is None or paint.name == mask.name or paint.shape != mask.shape:
         return Blocked("Suggestions are told by paint: choose a paint layer on this scan in the Train dock.")
@@ -311,9 +307,8 @@ def _can_review(state: State) -> Readiness:
         return Blocked("Predict first: then correct the mask here, or mark the slices that are right.")
     if review.problem:
         return Blocked(review.problem)
-    for verb, words in ((Verb.TRAIN, "A training is running"), (Verb.PREDICT, "A prediction is running")):
-        if verb in state.running:
-            return Blocked(f"{words}: wait for it or cancel it first.")
+    if other := _busy(state, Verb.TRAIN, Verb.PREDICT):
+        return other
     if review.summary is None:
         return Blocked("Looking for corrections.")
     if not review.summary.can_teach:
@@ -321,16 +316,20 @@ def _can_review(state: State) -> Readiness:
     return Ready()
 
 
-def _other_refining(state: State) -> Blocked | None:
-    """Name what keeps the process for refinement busy, if anything does."""
-    for verb, words in (
-        (Verb.REFINE, "A refinement is running"),
-        (Verb.FILL, "Slices are being filled"),
-        (Verb.SUGGEST, "Refinements are being tried"),
-    ):
-        if verb in state.running:
-            return Blocked(f"{words}: wait for it or cancel it first.")
-    return None
+UNDER_WAY = {
+    Verb.TRAIN: "A training is running: wait for it, or press Stop and keep.",
+    Verb.PREDICT: "A prediction is running: wait for it or cancel it first.",
+    Verb.REVIEW: "A model learns from corrections: wait for it or cancel it first.",
+    Verb.REFINE: "A refinement is running: wait for it or cancel it first.",
+    Verb.FILL: "Slices are being filled: wait for it or cancel it first.",
+    Verb.SUGGEST: "Refinements are being tried: wait for it or cancel it first.",
+}
+REFINING = (Verb.REFINE, Verb.FILL, Verb.SUGGEST)
+
+
+def _busy(state: State, *verbs: Verb) -> Blocked | None:
+    """Name which of the verbs that share a process keeps it busy, if one does."""
+    return next((Blocked(UNDER_WAY[verb]) for verb in verbs if verb in state.running), None)
 
 
 def _channels(names: Sequence[str]) -> str:

@@ -119,6 +119,11 @@ OPEN = "Open a scan first: drop a file or folder onto the window."
             "A training is running: wait for it, or press Stop and keep.",
         ),
         (replace(PREDICTABLE, running=frozenset({Verb.PREDICT})), Verb.PREDICT, "The prediction is running."),
+        (
+            replace(PREDICTABLE, running=frozenset({Verb.REVIEW})),
+            Verb.PREDICT,
+            "A model learns from corrections: wait for it or cancel it first.",
+        ),
         (State(), Verb.REFINE, "Predict first, or open a mask: there is no mask to refine."),
         (State(mask=MaskInfo("a", SHAPE, "It holds paint.")), Verb.REFINE, "It holds paint."),
         (replace(REFINABLE, refine_config=RefineConfig(steps=())), Verb.REFINE, "Switch on at least one step."),
