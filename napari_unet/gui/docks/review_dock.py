@@ -3,7 +3,7 @@
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_unet.effort import duration
 from napari_unet.errors import UnetError
@@ -113,6 +113,14 @@ class ReviewDock(Dock):
         viewer.bind_key(REVIEWED_KEY, lambda _: self.mark_slice(), overwrite=True)
         viewer.bind_key(ALL_REVIEWED_KEY, lambda _: self.mark_all(), overwrite=True)
         viewer.bind_key(NEXT_KEY, lambda _: self.go_to_next(), overwrite=True)
+
+    def choices(self) -> dict[str, QWidget]:
+        """Name the controls in which something is chosen that a project keeps."""
+        return {"time": self.time}
+
+    def take_scan(self, images: list[Image]) -> None:
+        """Choose the mask of a scan that came into view."""
+        self.mask_box.choose(self.workspace.newest_on(images, reviewed=True))
 
     def leave(self) -> None:
         """Let go of everything that outlives the dock."""
