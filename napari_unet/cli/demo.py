@@ -89,6 +89,7 @@ def report(folder: Path, table: list[tuple[str, ...]], slices: int) -> None:
     print_table(table[0], table[1:])
     print(f"""
 The mask:     {folder / "chest.seg.nrrd"}
+Its making:   {folder / "chest.provenance.json"}
 A picture:    {folder / "overview.png"}
 This table:   {folder / "dice.csv"}
 The model:    {folder / "chest.unet"}

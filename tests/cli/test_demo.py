@@ -17,7 +17,7 @@ def test_the_demo_leaves_mask_picture_table_and_model(command, quick, tmp_path):
     folder = tmp_path / "results"
     status, out, _ = command("demo", "-o", folder, *quick)
     assert status == 0
-    files = {"chest.seg.nrrd", "chest.unet", "dice.csv", "overview.png"}
+    files = {"chest.seg.nrrd", "chest.provenance.json", "chest.unet", "dice.csv", "overview.png"}
     assert {file.name for file in folder.iterdir()} == files
     mask = read_mask(folder / "chest.seg.nrrd")
     assert mask.labels.shape == (34, 128, 128)
