@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput
@@ -141,7 +142,19 @@ def test_a_window_that_is_killed_offers_its_project_to_the_next(worked, new_wind
     dock = window.open("Project")
     window.until(lambda: dock._left_behind.isVisibleTo(dock))
     assert 'The project "study" was open' in dock._left_behind.sentence.text()
+    window.viewer.add_labels(np.ones((4, 32, 32), np.uint8), name="of no project")
+    monkeypatch.setattr("napari_unet.gui.work.projects.ask_take_along", lambda names, parent: False)
     dock._left_behind.back_button.click()
+    QTest.qWait(1)
+    assert "of no project" not in window.viewer.layers
+    window.viewer.layers["paint"].data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    window.viewer.layers.clear()
+    QTest.qWait(1)
+    assert (worked.folder / "layer1.planes").exists(), "layers that go with their scan are not deleted"
+    dock.show_scan(0)
+    assert window.viewer.layers["paint"].data[0, 1, 1] == 1
+    window.viewer.layers.remove("paint")
+    window.until(lambda: not (worked.folder / "layer1.planes").exists())
     np.testing.assert_array_equal(window.viewer.layers["mask"].data, worked.mask.data)
     assert not dock._left_behind.isVisibleTo(dock)
 

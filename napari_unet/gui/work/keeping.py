@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels, Layer
+from napari.layers import Image, Labels, Layer
 from platformdirs import user_state_path
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
-from napari_unet.gui.layers.kept import about_layer
+from napari_unet.gui.layers.kept import about_layer, origin_of
 from napari_unet.gui.layers.scans import review_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.left_behind import LeftBehind, add_layer, find_left_behind
@@ -192,6 +192,7 @@ class Keeper(QObject):
         journal
             The journal. Layers that it has already are to be shown with :meth:`show`, afterwards.
         """
+        self._forget_removed()  # of the journal so far: in the other one their keys are those of other layers
         self._background.finish()
         before, self.journal = self.journal, journal
         if before.journal is not None and before.project is not None:
@@ -312,10 +313,21 @@ class Keeper(QObject):
         viewer = self._viewer()
         if viewer is None or not hasattr(viewer.window, "_qt_window"):
             return
-        removed, self._removed_layers = self._removed_layers, {}
+        closed = {layer: key for layer, key in self._removed_layers.items() if self._is_closed(viewer, key)}
+        removed = {layer: key for layer, key in self._removed_layers.items() if layer not in closed}
+        self._removed_layers = closed
+        if any(layer in self._changed for layer in closed):
+            self.flush()
+        self._removed_layers = {}
         for layer, key in removed.items():
             self._changed.discard(layer)
             self._background.run(partial(self.journal.forget, key), _nothing, self._failed)
+
+    def _is_closed(self, viewer: ViewerModel, key: str) -> bool:
+        """Whether a layer went with its scan, so that it comes back with it: one that goes by itself was deleted."""
+        origins = self.journal.abouts.get(key, {}).get("scans", ())
+        images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+        return self.project is not None and bool(origins) and not any(origin_of(image) in origins for image in images)
 
     def _change(self, event: Any) -> None:
         self._changed.add(event.source)
