@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from napari_unet.network_config import BY_SPACING, NetworkConfig, Normaliser
 from napari_unet.parameters import Config, parameter, refusal
 from napari_unet.refine_config import (
     Closing,
@@ -107,65 +108,6 @@ class ComputeConfig(Config):
     """Processor threads to use; 0 uses all cores."""
 
 
-class Normaliser(StrEnum):
-    """What keeps the features of a network in range."""
-
-    AUTO = "auto"
-    BATCH = "batch"
-    GROUP = "group"
-    INSTANCE = "instance"
-
-
-BY_SPACING = -1
-"""As a number of flat levels: the spacing of the scan decides when training begins."""
-
-
-class NetworkConfig(Config):
-    """The shape of the network."""
-
-    architecture: Literal["unet", "unet++", "attention-unet"] = "unet"
-    """Which network: the U-Net; U-Net++, slower, with networks of every depth in one; Attention U-Net."""
-    dimensions: Literal[2, 3] = 2
-    """2 looks at single slices, 3 at blocks of slices."""
-    width: int = parameter(16, at_least=1, at_most=256, step=1)
-    """Features at full resolution; each of the depth levels below has twice as many."""
-    depth: int = parameter(4, at_least=1, at_most=6, step=1)
-    """How many times the image is halved on the way down."""
-    context: int = parameter(0, at_least=0, at_most=8, step=1, unit="slices")
-    """For 2: how many neighbours to either side a slice is seen with, as further channels (2.5-D)."""
-    flat_levels: int = parameter(BY_SPACING, at_least=BY_SPACING, at_most=6, step=1)
-    """For 3: how many of the first halvings leave thick slices apart; -1 goes by the spacing of the scan."""
-    normalisation: Normaliser = Normaliser.AUTO
-    """How features are kept in range: auto takes instance where paint shows slices without a structure, else batch."""
-    residual: bool = False
-    """Each level learns what to add to its input: helps deep networks."""
-    separable: bool = False
-    """Convolutions in two cheap parts: about an eighth of the weights, but no faster on a processor."""
-    cbam: bool = False
-    """Weigh features and places after each skip connection (CBAM)."""
-    pyramid: bool = False
-    """Show every level the image itself, shrunk to its size."""
-    deep_supervision: bool = False
-    """Train the coarser levels on the paint too; needed to shorten a U-Net++ later."""
-    dropout: float = parameter(0.0, at_least=0, at_most=0.9, step=0.1)
-    """Share of the features of the two lowest levels that each training step leaves out."""
-
-    @property
-    def by_batch(self) -> bool:
-        """Whether batch normalisation is used, as it is where nobody decided otherwise."""
-        return self.normalisation in {Normaliser.AUTO, Normaliser.BATCH}
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "NetworkConfig":
-        if self.depth < 2 and self.architecture == "attention-unet":
-            raise ValueError("an Attention U-Net of depth 1 has no gates: set depth to 2 or more, or take the U-Net")
-        if self.dimensions == 3 and self.context:
-            raise ValueError("a 3-D network sees its neighbour slices anyway: set context to 0, or dimensions to 2")
-        if self.depth < 2 and self.deep_supervision:
-            raise ValueError("a network of depth 1 has no coarser levels to supervise: set depth to 2 or more")
-        return self
-
-
 class Flip(StrEnum):
     """Which mirrored pictures are as good as the real one."""
 
@@ -258,7 +200,7 @@ class Schedule(StrEnum):
 class TrainConfig(ComputeConfig):
     """Everything about a training that is a choice."""
 
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig = NetworkConfig(filters=True)
     """The shape of the network."""
     unpainted: Unpainted = Unpainted.UNKNOWN
     """What unpainted voxels count as."""
@@ -379,7 +321,7 @@ PRESETS: dict[str, Preset] = {
     "balanced": Preset(
         name="Balanced",
         sentence="A network of middle size: better edges in a few minutes.",
-        train=TrainConfig(network=NetworkConfig(width=32), time_limit=300.0, learning_rate=2e-3),
+        train=TrainConfig(network=NetworkConfig(width=32, filters=True), time_limit=300.0, learning_rate=2e-3),
     ),
     "paper": Preset(
         name="Paper",

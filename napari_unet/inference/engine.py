@@ -183,7 +183,7 @@ class Engine:
             raise ValueError("this engine was closed")
         x = torch.from_numpy(seen[:, :, 0] if self.flat else seen)
         layout = torch.channels_last if self.flat else torch.channels_last_3d
-        x = x.to(self.compute.device, self.compute.dtype, memory_format=layout)
+        x = x.to(self.compute.device, memory_format=layout)  # the network rounds what it need not see exactly
         sides = [slice(side) for side in x.shape[2:]]
         for module, view, _ in product(self._modules, VIEWS[: self.config.views], range(self._repeats)):
             if view.plain:

@@ -9,6 +9,8 @@ from math import log2, prod
 
 from napari_unet.config import BY_SPACING, NetworkConfig
 
+FILTER_SCALES = 4
+"""How many times an image is halved for filters, within its slices: the coarsest sees some 16 voxels around each."""
 ZYX = tuple[int, int, int]
 """Voxels along Z, Y and X."""
 
@@ -52,7 +54,10 @@ def step(config: NetworkConfig, level: int) -> tuple[int, ...]:
 
 def stride(config: NetworkConfig) -> ZYX:
     """Give how many voxels become one on the way down; 1 along Z for a network that sees single slices."""
-    return _zyx([prod(steps) for steps in zip(*(step(config, level) for level in range(config.depth)), strict=True)], 1)
+    sides = [prod(steps) for steps in zip(*(step(config, level) for level in range(config.depth)), strict=True)]
+    if config.filters:
+        sides[-2:] = (max(side, 1 << FILTER_SCALES) for side in sides[-2:])
+    return _zyx(sides, 1)
 
 
 def halo(config: NetworkConfig) -> ZYX:
@@ -61,7 +66,18 @@ def halo(config: NetworkConfig) -> ZYX:
     That is so for a tile that starts and ends on multiples of :func:`stride`; 0 along Z for a network that sees
     single slices.
     """
-    return _zyx([_reach(config, axis) for axis in range(config.dimensions)], 0)
+    sides = [_reach(config, axis) for axis in range(config.dimensions)]
+    if config.filters:
+        sides[-2:] = (max(side, _reach_of_filters()) for side in sides[-2:])
+    return _zyx(sides, 0)
+
+
+def _reach_of_filters() -> int:
+    """Follow the coarsest filter up to the image: between neighbours, of differences, of an image blurred by two."""
+    reach = 1 + 1 + 2
+    for _ in range(FILTER_SCALES):
+        reach = 2 * reach + 2
+    return reach
 
 
 def is_local(config: NetworkConfig) -> bool:

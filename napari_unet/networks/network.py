@@ -10,6 +10,7 @@ from napari_unet.errors import BadInput
 from napari_unet.networks import geometry
 from napari_unet.networks.attention import CONVOLUTION, enlarged
 from napari_unet.networks.blocks import POOLING, level_of, pad_to_multiple
+from napari_unet.networks.filters import HIDDEN, PixelClassifier
 
 AVERAGE_POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
@@ -19,7 +20,8 @@ class Network(nn.Module, ABC):
 
     ``config.pyramid`` joins the image, averaged down, to what enters each level: Fu et al. 2018 (M-Net),
     doi:10.1109/TMI.2018.2791488. ``config.dropout`` is that at the end of the way down of Ronneberger et al. 2015,
-    doi:10.1007/978-3-319-24574-4_28.
+    doi:10.1007/978-3-319-24574-4_28. With ``config.filters`` it gives what to add to the logits of a pixel
+    classifier.
 
     Parameters
     ----------
@@ -52,6 +54,9 @@ class Network(nn.Module, ABC):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # as in the paper of the U-Net
+        self.pixels: PixelClassifier | None = None
+        if config.filters:
+            self.pixels = PixelClassifier(config.dimensions, channels, classes)
 
     @abstractmethod
     def _way_up(self) -> nn.ModuleList:
@@ -81,7 +86,7 @@ class Network(nn.Module, ABC):
         config = self.config
         # What neither folds into a convolution nor works in place makes copies: measured, up to as much again.
         copies = config.residual or config.separable or config.cbam or not config.by_batch
-        return (1 + copies) * self._widths_at_once * config.width
+        return max((1 + copies) * self._widths_at_once * config.width, 3 * HIDDEN if config.filters else 0)
 
     @property
     def dimensions(self) -> int:
@@ -121,7 +126,8 @@ class Network(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, Y, X), or (N, channels, Z, Y, X), of any size to logits (N, classes, ...) of that size."""
         padded = pad_to_multiple(x, self.stride[-self.dimensions :])
-        return _cropped(self.head(self._decoded(self._encoded(padded))[0]), x)
+        logits = self.head(self._decoded(self._encoded(padded))[0])
+        return _cropped(logits if self.pixels is None else logits + self.pixels(padded), x)
 
     def all_logits(self, x: Tensor) -> list[Tensor]:
         """Give what training compares with the paint: the logits of :meth:`forward`, then those of coarser results.
@@ -132,11 +138,12 @@ class Network(nn.Module, ABC):
         padded = pad_to_multiple(x, self.stride[-self.dimensions :])
         decoded = self._decoded(self._encoded(padded))
         logits = [head(features) for head, features in zip([self.head, *self.heads], decoded, strict=False)]
-        return [_cropped(enlarged(one, padded.shape[2:]), x) for one in logits]
+        base = 0 if self.pixels is None else self.pixels(padded)
+        return [_cropped(enlarged(one, padded.shape[2:]) + base, x) for one in logits]
 
     def _encoded(self, x: Tensor) -> list[Tensor]:
         """Go down; give what each level gave, top to bottom."""
-        image = x
+        image = x = x.to(self.head.weight.dtype)
         levels: list[Tensor] = []
         for number, level in enumerate(self.down):
             if number:

@@ -4,7 +4,7 @@ Two networks are kept: one that learns, and the running average of its weights, 
 shown and returned. The average is better and steadier: Polyak and Juditsky 1992, doi:10.1137/0330046.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import isfinite, nan
@@ -19,10 +19,12 @@ from napari_unet.annotation import ClassInfo
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
 from napari_unet.networks import Compute, Network, build, channels_last, load_weights, weights_of
+from napari_unet.networks.filters import PixelClassifier, filtered
 from napari_unet.normalisation import Normalisation, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
 from napari_unet.training.evidence import Evidence
+from napari_unet.training.first_look import PATCHES, lessons, teach
 from napari_unet.training.losses import Criterion
 from napari_unet.training.material import Material
 from napari_unet.training.metrics import Confusion, Tally
@@ -84,8 +86,14 @@ class Learner:
         channels, classes = len(material.normalisation), len(material.labels)
         self.channels = channels * (2 * config.network.context + 1)
         self.network = build(config.network, channels, classes)
+        self.random = torch.Generator(compute.device).manual_seed(config.seed)
+        self.sampler = Sampler(material.learned, classes, np.random.default_rng(config.seed))
+        self.size = PatchSize.fitting(material.learned, config.patch, config.patch_depth, self.network.stride)
+        self.batch = config.batch
         if weights is not None:
             load_weights(self.network, weights)
+        elif self.network.pixels is not None:
+            self._look_first(self.network.pixels, classes)
         channels_last(self.network.to(compute.device))
         held = weights is not None and config.hold > 0
         self.held: list[Tensor] = [p for name, p in self.network.named_parameters() if held and HEAD not in name]
@@ -98,14 +106,31 @@ class Learner:
             self.optimizer, mode="max", patience=config.plateau_patience
         )
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype is torch.float16)
-        self.random = torch.Generator(compute.device).manual_seed(config.seed)
-        self.sampler = Sampler(material.learned, classes, np.random.default_rng(config.seed))
-        self.size = PatchSize.fitting(material.learned, config.patch, config.patch_depth, self.network.stride)
-        self.batch = config.batch
         self.held_out = (
             Sampler(material.held_out, classes, np.random.default_rng(config.seed)) if material.held_out else None
         )
         self.measured = self._measured()
+
+    def _look_first(self, pixels: PixelClassifier, classes: int) -> None:
+        """Teach the pixel classifier, on the processor, voxels of patches such as the network will see.
+
+        Then the network is what that finds, and learns what to add.
+        """
+
+        def patches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+            for _ in range(PATCHES):
+                windows = self.sampler.cut(self.sampler.draw(1, self.size), self.size)
+                images, targets = (part.cpu() for part in self._patches(windows, learning=True))
+                images, opinion = images.tensor_split([self.channels], dim=1)
+                flat = images.squeeze(2) if self.network.dimensions == 2 else images
+                yield filtered(flat).reshape(1, -1, *images.shape[2:]), targets, opinion
+
+        random = torch.Generator().manual_seed(self.config.seed)
+        bias = teach(pixels, lessons(patches(), classes, random), self.config.time_limit, random)
+        with torch.no_grad():
+            for head in (self.network.head, *self.network.heads):
+                head.get_parameter("weight").zero_()
+                head.get_parameter("bias").copy_(bias)
 
     def state(self) -> dict[str, Any]:
         """Give all that another learner of the same material needs to go on exactly as this one would."""

@@ -93,7 +93,7 @@ def grown(
         Of each output channel to be; those of the model are among them.
     """
     return {
-        name: _with_rows(value, known, labels, bias=name.endswith("bias")) if name.startswith(HEAD) else value
+        name: _with_rows(value, known, labels, bias=name.endswith("bias")) if HEAD in name else value
         for name, value in weights.items()
     }
 

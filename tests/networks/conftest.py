@@ -15,6 +15,7 @@ OPTIONS = {
     "cbam": True,
     "pyramid": True,
     "deep_supervision": True,
+    "filters": True,
     "dropout": 0.5,
 }
 CHOICES = [

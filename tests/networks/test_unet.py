@@ -71,6 +71,8 @@ def test_separable_convolutions_have_as_many_weights_as_the_formula_says(dimensi
         ({"normalisation": "group"}, 0),
         ({"normalisation": "instance"}, 0),
         ({"dropout": 0.5}, 0),
+        # From 24 features of each voxel over two layers of 32 to two classes.
+        ({"filters": True}, 24 * 32 + 32 + 32 * 32 + 32 + 32 * 2),
     ],
 )  # fmt: skip
 def test_what_an_option_adds(choices: dict[str, Any], more: int):
