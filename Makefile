@@ -19,7 +19,7 @@ run: $(VENV)/installed $(if $(DISPLAY_AT_HAND),qt-libraries)
 	$(BIN)/python -m $(if $(DISPLAY_AT_HAND),napari_unet.gui,napari_unet demo)
 
 test: $(VENV)/installed qt-libraries
-	$(WINDOWED) $(BIN)/python -m pytest -q
+	$(WINDOWED) $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
