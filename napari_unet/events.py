@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from napari_unet.looking import Look
+from napari_unet.review.looking import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Source(Config):
     """A scan and its paint, as checksums: who has them can tell that they are the ones, and nobody can see them."""
 
     scan: str
-    """Of the voxels, see :func:`napari_unet.checksums.voxel_checksum`."""
+    """Of the voxels, see :func:`napari_unet.keeping.checksums.voxel_checksum`."""
     paint: str
     """Of the paint, (Z, Y, X) uint8, in the same way."""
 

@@ -16,7 +16,7 @@ from napari_unet.annotation import PaintSummary
 from napari_unet.config import FillBetweenConfig, RefineConfig, RefineStep, Unpainted, WithinIntensities
 from napari_unet.errors import UnetError
 from napari_unet.model_file import ModelDescription, read_description
-from napari_unet.review import ReviewSummary
+from napari_unet.review.corrections import ReviewSummary
 
 
 class Verb(StrEnum):

@@ -20,8 +20,8 @@ from napari_unet.gui.__main__ import DOCKS
 from napari_unet.gui.layers.scans import METADATA, REVIEW
 from napari_unet.gui.work import keeping
 from napari_unet.gui.work.workspace import Workspace, workspace_of
-from napari_unet.project import is_project
-from napari_unet.review import Review
+from napari_unet.keeping.project import is_project
+from napari_unet.review.corrections import Review
 
 TICK_MS = 2
 STROKE_MS = 40

@@ -11,8 +11,8 @@ from benchmarks.quality.painter import whole_slices
 from benchmarks.quality.sets import Labels
 from benchmarks.review.stacks import Stack, of_name
 from napari_unet.inference.prediction import Prediction
-from napari_unet.looking import Look, where_next
-from napari_unet.review import mean_dice
+from napari_unet.review.corrections import mean_dice
+from napari_unet.review.looking import Look, where_next
 from napari_unet.training import Start
 
 PAINTED = 2

@@ -23,7 +23,7 @@ from napari_unet.io import (
 from napari_unet.io.formats import patient_notice
 from napari_unet.io.label_descriptions import read_label_descriptions
 from napari_unet.io.mask import named
-from napari_unet.provenance import write_provenance_of_change
+from napari_unet.keeping.provenance import write_provenance_of_change
 
 
 def add_to(commands: Any) -> None:

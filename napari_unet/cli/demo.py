@@ -14,7 +14,7 @@ from napari_unet.config import PRESETS, PredictConfig, RefineConfig, TrainConfig
 from napari_unet.durable import written_whole
 from napari_unet.io import Mask, read_mask, read_scan, write_mask
 from napari_unet.io.sample import PAINT, SCAN, TRUTH, sample_folder
-from napari_unet.provenance import about_model, write_provenance
+from napari_unet.keeping.provenance import about_model, write_provenance
 from napari_unet.training import train_job
 
 if TYPE_CHECKING:

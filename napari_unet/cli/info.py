@@ -6,10 +6,10 @@ from typing import Any
 
 from napari_unet.cli.output import print_json
 from napari_unet.cli.reading import SCAN_HELP, Reading, add_reading_options
-from napari_unet.journal import read_abouts
+from napari_unet.keeping.journal import read_abouts
+from napari_unet.keeping.project import is_project, lies_on, read_project, state_of
+from napari_unet.keeping.provenance import read_provenance
 from napari_unet.model_file import SUFFIX, read_description
-from napari_unet.project import is_project, lies_on, read_project, state_of
-from napari_unet.provenance import read_provenance
 
 
 def add_to(commands: Any) -> None:

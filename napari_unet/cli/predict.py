@@ -24,9 +24,9 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.events import Job, Result, SlicesDone
 from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, in_zarr
-from napari_unet.looking import Suggestion, where_next
+from napari_unet.keeping.provenance import about_model, write_provenance
 from napari_unet.model_file import Model, load_model
-from napari_unet.provenance import about_model, write_provenance
+from napari_unet.review.looking import Suggestion, where_next
 from napari_unet.scan import Scan
 
 COMMON = ("device", "threads")

@@ -18,7 +18,7 @@ from napari_unet.cli.suggest import suggest
 from napari_unet.config import RefineConfig
 from napari_unet.io import WRITE_SUFFIXES, Mask, check_mask_fits
 from napari_unet.io.mask import named
-from napari_unet.provenance import write_provenance_of_change
+from napari_unet.keeping.provenance import write_provenance_of_change
 
 if TYPE_CHECKING:
     from napari_unet.refinement import Refined

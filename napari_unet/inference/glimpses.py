@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_unet.inference.regridding import Grid
 from napari_unet.inference.tiling import Box, Tile
-from napari_unet.looking import Look
+from napari_unet.review.looking import Look
 
 UNSURE = 3
 """A voxel is unsure when its class is not more than this many times as likely as the next."""

@@ -15,9 +15,9 @@ from napari_unet.inference.maps import Maps
 from napari_unet.inference.matching import check_ensemble, match
 from napari_unet.inference.planning import Ask, Part, prepared
 from napari_unet.inference.voting import three_planes_job
-from napari_unet.looking import Look
 from napari_unet.model_file import Model
 from napari_unet.normalisation import measure
+from napari_unet.review.looking import Look
 from napari_unet.scan import Scan
 
 
@@ -42,7 +42,7 @@ class Prediction:
         (Z, Y, X) float16, from 0 (certain) to 1 (each class as likely as any other), or None when not asked for.
     looks
         What was found out in passing about the slices, which tells where to look next
-        (:func:`napari_unet.looking.where_next`); nothing about slices of air, nor when three planes voted.
+        (:func:`napari_unet.review.looking.where_next`); nothing about slices of air, nor when three planes voted.
     """
 
     labels: NDArray[np.uint8]

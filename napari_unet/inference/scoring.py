@@ -12,7 +12,7 @@ from napari_unet.config import PredictConfig
 from napari_unet.events import Command, Event, Job, Progress, Started
 from napari_unet.inference.prediction import predict_job
 from napari_unet.model_file import Model
-from napari_unet.review import mean_dice
+from napari_unet.review.corrections import mean_dice
 from napari_unet.scan import Scan
 
 MOST_SLICES = 12

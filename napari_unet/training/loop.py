@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from napari_unet import __version__
 from napari_unet.annotation import ClassInfo
-from napari_unet.checksums import voxel_checksum
 from napari_unet.config import TrainConfig
 from napari_unet.errors import BadInput, OutOfMemory
 from napari_unet.events import Command, EpochDone, Event, Job, Note, Progress, Started
+from napari_unet.keeping.checksums import voxel_checksum
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription, Source
 from napari_unet.networks import Compute, choose, decided
 from napari_unet.scan import Scan

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
-from napari_unet.checksums import file_checksum, voxel_checksum
 from napari_unet.io import read_mask, read_scan
-from napari_unet.provenance import read_provenance
+from napari_unet.keeping.checksums import file_checksum, voxel_checksum
+from napari_unet.keeping.provenance import read_provenance
 
 
 def test_a_mask_says_which_model_and_which_steps_made_it(command, tmp_path, model, nifti):

@@ -15,7 +15,7 @@ from napari_unet.annotation import new_class
 from napari_unet.gui.layers.scans import METADATA, REVIEW, class_look
 from napari_unet.gui.layers.strokes import WRITTEN, Rules
 from napari_unet.gui.work.clicks import Tool
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 
 KEYS = ("O", "W", "Shift-E", "T", "A", "D", "C", "S")
 

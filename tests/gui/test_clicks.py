@@ -12,7 +12,7 @@ from napari_unet.errors import BadInput
 from napari_unet.gui.layers.edits import applied, make_edit
 from napari_unet.gui.layers.scans import METADATA, REVIEW, class_look
 from napari_unet.gui.work.clicks import Accepted, Click, Tool, outcome_of
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 from napari_unet.strokes import Limits
 
 LIVER = class_look([new_class(1, "liver"), new_class(2, "kidney")])

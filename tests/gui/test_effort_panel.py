@@ -8,13 +8,13 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 
-from napari_unet.effort import SliceEffort
 from napari_unet.gui.layers.scans import METADATA, REVIEW
 from napari_unet.gui.widgets.effort_panel import EffortPanel
 from napari_unet.gui.work import slice_clock
 from napari_unet.gui.work.activity import is_along_slices, look_at_slice, slice_in_view
 from napari_unet.gui.work.slice_clock import SliceClock
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
+from napari_unet.review.effort import SliceEffort
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from napari_unet.annotation import new_class
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
 from napari_unet.gui.work import keeping
-from napari_unet.journal import OWNER
-from napari_unet.review import Review
+from napari_unet.keeping.journal import OWNER
+from napari_unet.review.corrections import Review
 
 
 def journals():
@@ -138,7 +138,7 @@ def test_what_could_not_be_written_is_written_the_next_time(worked, monkeypatch)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr("napari_unet.journal.os.fsync", full)
+        disk.setattr("napari_unet.keeping.journal.os.fsync", full)
         worked.paint.data_setitem((np.array([3]), np.array([3]), np.array([3])), 1)
         keep(worked)
         assert "No space left on device" in told[0]

@@ -12,10 +12,10 @@ from qtpy.QtTest import QTest
 from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
-from napari_unet.journal import OWNER
-from napari_unet.project import DESCRIPTION, ScanState, read_project
-from napari_unet.provenance import read_provenance
-from napari_unet.review import Review
+from napari_unet.keeping.journal import OWNER
+from napari_unet.keeping.project import DESCRIPTION, ScanState, read_project
+from napari_unet.keeping.provenance import read_provenance
+from napari_unet.review.corrections import Review
 from napari_unet.session import TrainedModel
 
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_unet.gui.layers.scans import METADATA, REVIEW, review_of
 from napari_unet.gui.widgets.slice_strip import SliceStrip
-from napari_unet.looking import Look
-from napari_unet.review import Review, SliceState
+from napari_unet.review.corrections import Review, SliceState
+from napari_unet.review.looking import Look
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from napari.utils.interactions import mouse_move_callbacks, mouse_press_callback
 
 from napari_unet.gui.layers.scans import METADATA, REVIEW
 from napari_unet.gui.layers.strokes import WRITTEN, Rules, Strokes, diameter, set_ball, set_diameter
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 
 SHAPE = (5, 40, 50)
 

@@ -6,7 +6,7 @@ import pytest
 from napari_unet.annotation import BACKGROUND
 from napari_unet.events import Progress, SlicesDone
 from napari_unet.inference.scoring import MOST_SLICES, Known, score_job
-from napari_unet.review import mean_dice
+from napari_unet.review.corrections import mean_dice
 
 
 def painted(labels, slices):

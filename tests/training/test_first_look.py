@@ -8,7 +8,7 @@ from napari_unet.annotation import BACKGROUND, IGNORE
 from napari_unet.config import Device, NetworkConfig, Precision, TrainConfig
 from napari_unet.inference import predict
 from napari_unet.networks.filters import PixelClassifier, filtered
-from napari_unet.review import mean_dice
+from napari_unet.review.corrections import mean_dice
 from napari_unet.scan import Scan
 from napari_unet.training import train
 from napari_unet.training.first_look import Lesson, lessons, teach

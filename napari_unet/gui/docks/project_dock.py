@@ -11,7 +11,7 @@ from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, Folded, line
 from napari_unet.gui.widgets.menu_button import MenuButton
 from napari_unet.gui.widgets.scan_table import ScanTable
-from napari_unet.project import SUFFIX
+from napari_unet.keeping.project import SUFFIX
 
 NO_PROJECT = (
     "No project is open: your work is kept for a crash only. A project keeps scans, paint, masks, models and settings "

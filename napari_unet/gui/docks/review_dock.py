@@ -5,7 +5,6 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_unet.effort import duration
 from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import TIMES
@@ -22,8 +21,9 @@ from napari_unet.gui.work.activity import is_along_slices, look_at_place, look_a
 from napari_unet.gui.work.recount import Recount
 from napari_unet.gui.work.refining import amount, names_of
 from napari_unet.gui.work.slice_clock import SliceClock
-from napari_unet.looking import Suggestion
-from napari_unet.review import Review, ReviewSummary
+from napari_unet.review.corrections import Review, ReviewSummary
+from napari_unet.review.effort import duration
+from napari_unet.review.looking import Suggestion
 from napari_unet.session import Ready, ReviewInfo, State, Verb
 
 REVIEWED_KEY, ALL_REVIEWED_KEY = "R", "Shift-R"

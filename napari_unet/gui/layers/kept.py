@@ -21,9 +21,9 @@ from napari_unet.gui.layers.scans import (
     images_beneath,
     place_of,
 )
-from napari_unet.journal import Stored
-from napari_unet.looking import Look
-from napari_unet.review import Review
+from napari_unet.keeping.journal import Stored
+from napari_unet.review.corrections import Review
+from napari_unet.review.looking import Look
 from napari_unet.scan import Geometry
 
 WRITTEN, VOUCHED, REFINED = OF_REVIEW = ("-written", "-vouched", "-refined")

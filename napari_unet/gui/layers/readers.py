@@ -13,7 +13,7 @@ from napari_unet.io.files import is_dicom
 from napari_unet.io.formats import READ_SUFFIXES
 from napari_unet.io.ome_zarr_labels import is_label_image
 from napari_unet.io.zarr_file import in_zarr, open_image
-from napari_unet.project import is_project
+from napari_unet.keeping.project import is_project
 from napari_unet.runner.reading import Cancelled, reader
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -95,7 +95,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     from napari_unet.gui.layers.masks import mask_layer_data
     from napari_unet.gui.layers.scans import METADATA, OPENED, image_on_disk, layer_data
     from napari_unet.gui.work.opening import read_live, while_alive
-    from napari_unet.provenance import known_of
+    from napari_unet.keeping.provenance import known_of
 
     paths = [path] if isinstance(path, str) else list(path)
     first = Path(paths[0])

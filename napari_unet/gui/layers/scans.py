@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_unet.annotation import BACKGROUND, ClassInfo, new_class
 from napari_unet.errors import BadInput
 from napari_unet.io.zarr_file import ZarrImage
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 from napari_unet.scan import Geometry, Scan, Unit, stack_channels
 
 METADATA = "napari_unet"

@@ -18,7 +18,7 @@ from napari_unet.io import EXPORT_SUFFIXES, WRITE_SUFFIXES, Mask, export
 from napari_unet.io.formats import patient_notice
 from napari_unet.io.surface import SUFFIXES as SURFACE_SUFFIXES
 from napari_unet.io.surface import surface_files
-from napari_unet.provenance import write_provenance
+from napari_unet.keeping.provenance import write_provenance
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

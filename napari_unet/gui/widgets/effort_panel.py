@@ -6,8 +6,8 @@ from qtpy.QtCore import QEvent, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from napari_unet.effort import SliceEffort, advice, duration
 from napari_unet.gui.docks.dock import Folded, line
+from napari_unet.review.effort import SliceEffort, advice, duration
 
 CHANGED, SECONDS = "#e69f00", "#56b4e9"
 """Colours that are told apart with any colour vision, on dark and on light (doi:10.1038/nmeth.1618)."""

@@ -3,8 +3,8 @@
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.looking import Suggestion, where_next
-from napari_unet.review import Review, ReviewSummary
+from napari_unet.review.corrections import Review, ReviewSummary
+from napari_unet.review.looking import Suggestion, where_next
 
 NEXT_KEY = "N"
 ALL_SEEN = "Every slice was looked at."

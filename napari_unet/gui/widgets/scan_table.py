@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
-from napari_unet.project import ProjectScan, ScanState
+from napari_unet.keeping.project import ProjectScan, ScanState
 
 TIP = "Double click: show this scan with its layers, and hide the others. The box: done."
 

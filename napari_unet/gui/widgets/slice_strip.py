@@ -6,7 +6,7 @@ from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_unet.review import SliceState
+from napari_unet.review.corrections import SliceState
 
 COLOURS = {
     SliceState.PREDICTED: "#5a626c",

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.effort import duration
 from napari_unet.gui.work.workspace import Workspace
+from napari_unet.review.effort import duration
 from napari_unet.session import TrainedModel
 
 COLUMNS = ("Model", "When", "Learned from", "Dice")

@@ -17,9 +17,9 @@ from napari_unet.gui.layers.scans import review_of, scan_of, voxels_of
 from napari_unet.gui.work.keeping import Keeper
 from napari_unet.gui.work.scan_search import read_matching
 from napari_unet.gui.work.training import Elsewhere, Painted, Reading
-from napari_unet.journal import PLANES, read_journal
-from napari_unet.project import ProjectScan, likely_places, size_on_disk, teaches
-from napari_unet.review import Review
+from napari_unet.keeping.journal import PLANES, read_journal
+from napari_unet.keeping.project import ProjectScan, likely_places, size_on_disk, teaches
+from napari_unet.review.corrections import Review
 from napari_unet.scan import Scan, stack_channels
 
 

@@ -21,9 +21,9 @@ from napari_unet.gui.layers.scans import review_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.left_behind import LeftBehind, add_layer, find_left_behind
 from napari_unet.gui.work.window_journal import Due, WindowJournal
-from napari_unet.journal import abandon
-from napari_unet.project import Project, recent_projects
-from napari_unet.review import Review
+from napari_unet.keeping.journal import abandon
+from napari_unet.keeping.project import Project, recent_projects
+from napari_unet.review.corrections import Review
 from napari_unet.session import Session, TrainedModel
 
 KEEP_MS = 4000

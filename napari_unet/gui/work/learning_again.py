@@ -10,7 +10,6 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
 
 from napari_unet.annotation import with_background
-from napari_unet.comparison import Ground, slices_found_right, verdict
 from napari_unet.config import PRESETS, Unpainted
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.live_labels import Kept
@@ -21,6 +20,7 @@ from napari_unet.gui.work.predicting import Prediction, Wish
 from napari_unet.gui.work.scoring import Asked, Compared, Scoring
 from napari_unet.gui.work.training import Lesson, Painted, Reading, Training
 from napari_unet.gui.work.undoing import Switched
+from napari_unet.review.comparison import Ground, slices_found_right, verdict
 from napari_unet.session import TrainedModel, Verb
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from napari.layers import Image, Labels
 
 from napari_unet.errors import UnetError
 from napari_unet.gui.layers.kept import is_layer, kept_layer, origin_of, review_in
-from napari_unet.journal import Stored, left_behind, read_journal, was_abandoned
+from napari_unet.keeping.journal import Stored, left_behind, read_journal, was_abandoned
+from napari_unet.keeping.project import is_project
 from napari_unet.model_file import SUFFIX
-from napari_unet.project import is_project
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 from napari_unet.session import TrainedModel
 
 PLUGIN = "napari-unet-paint"

@@ -34,7 +34,7 @@ from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surrounding
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.naming import free_name
 from napari_unet.model_file import SUFFIX
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 from napari_unet.runner import Exchange, SharedArray, SharedScan
 from napari_unet.runner.live import LiveDone, LiveRequest
 from napari_unet.scan import Scan, stack_channels

@@ -21,8 +21,8 @@ from napari_unet.gui.widgets.scope import EVERYTHING, Scope
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.undoing import Shown
-from napari_unet.provenance import about_model
-from napari_unet.review import Review
+from napari_unet.keeping.provenance import about_model
+from napari_unet.review.corrections import Review
 from napari_unet.runner import PredictDone, PredictRequest, SharedArray
 from napari_unet.scan import Scan, stack_channels
 from napari_unet.session import TrainedModel, Verb

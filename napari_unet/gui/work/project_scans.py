@@ -18,8 +18,8 @@ from napari_unet.gui.work.keeping import Keeper
 from napari_unet.gui.work.left_behind import open_scan
 from napari_unet.gui.work.opening import while_alive
 from napari_unet.gui.work.scan_search import checksum_of, matching_place, search
-from napari_unet.journal import read_journal
-from napari_unet.project import ProjectScan, ScanState, lies_on, size_on_disk, state_of
+from napari_unet.keeping.journal import read_journal
+from napari_unet.keeping.project import ProjectScan, ScanState, lies_on, size_on_disk, state_of
 
 
 class ProjectScans(QObject):

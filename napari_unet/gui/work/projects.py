@@ -19,8 +19,8 @@ from napari_unet.gui.work.left_behind import models_in
 from napari_unet.gui.work.opening import while_alive
 from napari_unet.gui.work.project_scans import ProjectScans
 from napari_unet.gui.work.window_journal import WindowJournal
-from napari_unet.journal import OWNER, Journal, read_abouts
-from napari_unet.project import SUFFIX, Project, note_recent, read_project, recent_projects, write_project
+from napari_unet.keeping.journal import OWNER, Journal, read_abouts
+from napari_unet.keeping.project import SUFFIX, Project, note_recent, read_project, recent_projects, write_project
 from napari_unet.session import Session
 
 

@@ -30,7 +30,7 @@ from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.refine_material import Chosen, Material
 from napari_unet.gui.work.undoing import Shown
 from napari_unet.history import UNDO_BYTES
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 from napari_unet.runner import RefineDone, RefineRequest
 from napari_unet.session import Verb
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 
-from napari_unet.checksums import voxel_checksum
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.scans import image_on_disk, layer_data
 from napari_unet.gui.work.opening import while_alive
 from napari_unet.io import read_scan
 from napari_unet.io.zarr_file import in_zarr, open_image
-from napari_unet.project import ProjectScan, find_scan, likely_places
+from napari_unet.keeping.checksums import voxel_checksum
+from napari_unet.keeping.project import ProjectScan, find_scan, likely_places
 from napari_unet.runner.reading import reader
 from napari_unet.scan import Scan
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 
-from napari_unet.comparison import Ground
 from napari_unet.gui.work.activity import Activity
 from napari_unet.gui.work.training import Painted, share
+from napari_unet.review.comparison import Ground
 from napari_unet.runner.scoring import ScoreDone, ScoreRequest
 from napari_unet.session import Verb
 

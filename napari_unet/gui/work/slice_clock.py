@@ -9,10 +9,10 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.effort import Attention
 from napari_unet.gui.layers.edits import revision
 from napari_unet.gui.layers.scans import review_of
 from napari_unet.gui.work.activity import is_along_slices, slice_in_view
+from napari_unet.review.effort import Attention
 
 TICK_MS = 500
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from napari_unet.durable import written_whole
 from napari_unet.gui.layers.kept import REFINED, VOUCHED, WRITTEN, keys_of, looks_in
-from napari_unet.journal import Journal
+from napari_unet.keeping.journal import Journal
+from napari_unet.keeping.project import Project, write_project
 from napari_unet.model_file import SUFFIX, ModelDescription
-from napari_unet.project import Project, write_project
-from napari_unet.review import Review
+from napari_unet.review.corrections import Review
 from napari_unet.session import TrainedModel
 
 if TYPE_CHECKING:

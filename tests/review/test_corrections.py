@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from napari_unet.annotation import BACKGROUND
-from napari_unet.effort import SliceEffort
-from napari_unet.review import Review, SliceState, mean_dice
+from napari_unet.review.corrections import Review, SliceState, mean_dice
+from napari_unet.review.effort import SliceEffort
 
 GRID = (5, 6, 7)
 

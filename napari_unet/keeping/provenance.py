@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet import __version__
-from napari_unet.checksums import file_checksum
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput
 from napari_unet.io.formats import suffix_of
+from napari_unet.keeping.checksums import file_checksum
 from napari_unet.model_file import read_description
 
 FORMAT = 1

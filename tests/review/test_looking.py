@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.looking import Look, where_next
+from napari_unet.review.looking import Look, where_next
 
 
 def look(doubt, *features, unsure=0.14):

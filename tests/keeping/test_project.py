@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_unet.checksums import voxel_checksum
 from napari_unet.errors import BadInput
-from napari_unet.journal import Journal, read_abouts, read_journal, was_abandoned
-from napari_unet.project import (
+from napari_unet.keeping.checksums import voxel_checksum
+from napari_unet.keeping.journal import Journal, read_abouts, read_journal, was_abandoned
+from napari_unet.keeping.project import (
     DESCRIPTION,
     Project,
     ScanState,

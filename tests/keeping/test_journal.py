@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_unet.errors import BadInput
-from napari_unet.journal import ABOUT, OWNER, PLANES, Journal, left_behind, read_journal
+from napari_unet.keeping.journal import ABOUT, OWNER, PLANES, Journal, left_behind, read_journal
 
 SHAPE = (6, 40, 50)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.effort import IDLE, LONGEST_TICK, Attention, SliceEffort, advice
+from napari_unet.review.effort import IDLE, LONGEST_TICK, Attention, SliceEffort, advice
 
 
 def voxels(number):

@@ -56,7 +56,7 @@ class ProjectScan(Config):
     nbytes: int = 0
     """What its file or folder takes on the disk."""
     checksum: str = ""
-    """Of its voxels, see :func:`napari_unet.checksums.voxel_checksum`; "" until it is known."""
+    """Of its voxels, see :func:`napari_unet.keeping.checksums.voxel_checksum`; "" until it is known."""
     done: bool = False
     """Whether somebody ticked it off."""
 

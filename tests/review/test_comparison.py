@@ -1,6 +1,6 @@
 """Two models compared on what a person said: what was gained and lost, in words."""
 
-from napari_unet.comparison import Ground, slices_found_right, verdict
+from napari_unet.review.comparison import Ground, slices_found_right, verdict
 
 
 def test_gained_and_lost_slices_are_told_and_the_worst_come_first():

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.annotation import BACKGROUND, UNPAINTED
-from napari_unet.effort import LOOKED_AT, SliceEffort
+from napari_unet.review.effort import LOOKED_AT, SliceEffort
 
 if TYPE_CHECKING:
-    from napari_unet.looking import Look
+    from napari_unet.review.looking import Look
 
 FAST = 1
 """How hard zlib tries: labels are long runs, and shrink a hundredfold as it is."""

@@ -1,0 +1,1 @@
+"""What outlives the window: its journal, projects, and where a mask comes from."""

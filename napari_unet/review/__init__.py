@@ -1,0 +1,1 @@
+"""What a person makes of a predicted mask: corrections, where to look next, when to stop, which model is better."""
