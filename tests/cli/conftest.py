@@ -15,7 +15,15 @@ CLASSES = (
     ClassInfo(label=1, name="block", colour=(1.0, 0.5, 0.0)),
     ClassInfo(label=5, name="ball", colour=(0.0, 0.5, 1.0)),
 )
-QUICK = ("--steps=10", "--threads=1", "--network-width=8", "--network-depth=2", "--device=cpu", "--precision=fp32")
+QUICK = (
+    "--steps=10",
+    "--threads=1",
+    "--network-width=8",
+    "--network-depth=2",
+    "--device=cpu",
+    "--precision=fp32",
+    "--no-network-filters",
+)
 
 
 @dataclass(frozen=True)

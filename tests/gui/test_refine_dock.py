@@ -72,8 +72,8 @@ def test_the_preview_is_what_comes_of_it(window, refinable):
     expected = refine(before, RefineConfig(steps=steps), spacing=PLACE["scale"]).labels[2]
     np.testing.assert_array_equal(outlines, outline_labels(before[2], expected))
     assert {ADDED, REMOVED} <= set(np.unique(outlines))
-    added, removed = (np.count_nonzero(outlines == which) * 0.002 for which in (ADDED, REMOVED))
-    assert f"+{added:.2f} ml, −{removed:.2f} ml in class 1" in refinable.effect.text()
+    added, removed = (np.count_nonzero(outlines == which) * 2 for which in (ADDED, REMOVED))  # mm³
+    assert f"+{added} mm³, −{removed} mm³ in class 1" in refinable.effect.text()
     layer = window.viewer.layers[PREVIEW_NAME]
     assert not layer.editable
     assert layer.contour == 1
