@@ -1,6 +1,7 @@
 """Where and how to compute: processor or GPU, number format, threads."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -74,6 +75,17 @@ def choose(config: ComputeConfig, *, training: bool = False) -> Compute:
     if config.precision is Precision.FP16 and device.type == "cpu":
         raise BadInput("The processor computes fp16 far too slowly: set precision to auto, bf16 or fp32.")
     return Compute(device, _DTYPE[config.precision], threads)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread within."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def threads_but_one() -> int:

@@ -1,13 +1,16 @@
 """Teaching the pixel classifier within a network before anything else: it takes a second, and much is known then."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
+from time import perf_counter
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from napari_unet.annotation import IGNORE
+from napari_unet.config import TrainConfig
 from napari_unet.networks.filters import PixelClassifier
 
 PATCHES = 32
@@ -18,6 +21,8 @@ BATCH = 1024
 STEPS = 600
 STEPS_A_SECOND = 60
 """Of the time there is: a first look takes less than a tenth of it."""
+MOST_TIME = 0.2
+"""Share of the time after which a first look ends in any case, on a machine that is slow or has other things to do."""
 RATE = 2e-2
 WARM_UP = 0.05
 RAREST = 1e-5
@@ -26,6 +31,30 @@ SURENESS = 0.25
 """Share of what the pixel classifier finds that the network begins with: it says the same, but is soon corrected."""
 PAINT_BESIDE_TEACHER = 0.2
 """How much less paint counts where a teacher, who learned from it, tells of everything else: it was seen already."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a first look may take.
+
+    Parameters
+    ----------
+    config
+        The time limit; a run that its steps end does not depend on the clock, so that it can be repeated exactly.
+    """
+
+    config: TrainConfig
+    begun: float = field(default_factory=lambda: perf_counter())
+
+    @property
+    def steps(self) -> int:
+        """Steps to take."""
+        return max(1, min(STEPS, int(STEPS_A_SECOND * self.config.time_limit)))
+
+    def over(self, part: float = 1.0) -> bool:
+        """Whether this part of it is over."""
+        allowed = inf if self.config.steps else MOST_TIME * self.config.time_limit
+        return perf_counter() - self.begun > part * allowed
 
 
 @dataclass(frozen=True)
@@ -91,7 +120,7 @@ def lessons(patches: Iterator[tuple[Tensor, Tensor, Tensor]], classes: int, rand
     return found
 
 
-def teach(pixels: PixelClassifier, of: list[Lesson], seconds: float, random: Generator) -> Tensor:
+def teach(pixels: PixelClassifier, of: list[Lesson], patience: Patience, random: Generator) -> Tensor:
     """Teach a pixel classifier, on the processor, by the cross-entropy with what is known.
 
     Rare classes are seen more often than they are; what is to be added to its logits for that is returned: Menon et
@@ -103,8 +132,8 @@ def teach(pixels: PixelClassifier, of: list[Lesson], seconds: float, random: Gen
         Untaught.
     of
         Lessons.
-    seconds
-        How long the whole training may take.
+    patience
+        How long it may take.
     random
         Which voxels are seen when.
 
@@ -114,7 +143,7 @@ def teach(pixels: PixelClassifier, of: list[Lesson], seconds: float, random: Gen
         (classes,), what belongs into the bias of the head.
     """
     pixels.standardise(torch.cat([lesson.features for lesson in of]))
-    steps = max(1, min(STEPS, int(STEPS_A_SECOND * seconds)))
+    steps = patience.steps
     optimizer = torch.optim.AdamW(pixels.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / (WARM_UP * steps)) * (1 - step / steps)
@@ -130,6 +159,8 @@ def teach(pixels: PixelClassifier, of: list[Lesson], seconds: float, random: Gen
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+        if patience.over():
+            break
     with torch.no_grad():
         pixels.head.weight *= SURENESS
     # As often as a class is, over as often as it was drawn, which is by the root of that.

@@ -19,12 +19,13 @@ from napari_unet.annotation import ClassInfo
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
 from napari_unet.networks import Compute, Network, build, channels_last, load_weights, weights_of
+from napari_unet.networks.device import one_thread
 from napari_unet.networks.filters import PixelClassifier, filtered
 from napari_unet.normalisation import Normalisation, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
 from napari_unet.training.evidence import Evidence
-from napari_unet.training.first_look import PATCHES, lessons, teach
+from napari_unet.training.first_look import PATCHES, Patience, lessons, teach
 from napari_unet.training.losses import Criterion
 from napari_unet.training.material import Material
 from napari_unet.training.metrics import Confusion, Tally
@@ -116,9 +117,12 @@ class Learner:
 
         Then the network is what that finds, and learns what to add.
         """
+        patience = Patience(self.config)
 
         def patches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-            for _ in range(PATCHES):
+            for number in range(PATCHES):
+                if number and patience.over(0.5):
+                    return
                 windows = self.sampler.cut(self.sampler.draw(1, self.size), self.size)
                 images, targets = (part.cpu() for part in self._patches(windows, learning=True))
                 images, opinion = images.tensor_split([self.channels], dim=1)
@@ -126,7 +130,8 @@ class Learner:
                 yield filtered(flat).reshape(1, -1, *images.shape[2:]), targets, opinion
 
         random = torch.Generator().manual_seed(self.config.seed)
-        bias = teach(pixels, lessons(patches(), classes, random), self.config.time_limit, random)
+        with one_thread():  # what is this small takes longer on several
+            bias = teach(pixels, lessons(patches(), classes, random), patience, random)
         with torch.no_grad():
             for head in (self.network.head, *self.network.heads):
                 head.get_parameter("weight").zero_()

@@ -34,14 +34,18 @@ def predicted(window, phantom):
     window.viewer.add_labels(phantom.paint, name="paint")
     window.open("Train", "Predict")
     train, predict = (window.docks[name][1] for name in ("Train", "Predict"))
+    refine, review = window.open("Refine"), window.open("Review")
     window.train(train)
     window.ended(window.workspace.prediction, lambda: window.press(predict))
     window.mask = window.viewer.layers["scan prediction"]
+    assert refine.mask_box.layer is window.mask  # which other docks choose by themselves
+    assert review.mask_box.layer is window.mask
+    window.close("Refine")
     return with_review(window)
 
 
 def with_review(window):
-    window.review = window.open("Review")
+    window.review = window.docks["Review"][1] if "Review" in window.docks else window.open("Review")
     window.review.mask_box.choose(window.mask)
     window.until(lambda: window.review.strip.isVisibleTo(window.review))
     return window

@@ -10,8 +10,8 @@ from napari_unet.inference import predict
 from napari_unet.networks.filters import PixelClassifier, filtered
 from napari_unet.review.corrections import mean_dice
 from napari_unet.scan import Scan
-from napari_unet.training import train
-from napari_unet.training.first_look import Lesson, lessons, teach
+from napari_unet.training import first_look, train
+from napari_unet.training.first_look import Lesson, Patience, lessons, teach
 from napari_unet.training.start import Start
 
 
@@ -106,6 +106,14 @@ def test_a_rare_class_is_seen_more_often_and_that_is_made_up_for():
     assert 0.07 < likely[:, 1].mean() < 0.12
     torch.manual_seed(0)
     pixels = PixelClassifier(2, 1, 2)
-    bias = teach(pixels, [lesson], 10.0, random)  # there is nothing to see: what is left is how common each is
+    bias = teach(pixels, [lesson], Patience(config(1, filters=True)), random)
     logits = (pixels.judged(torch.zeros(1, 24, 1, 1)).flatten() + bias).detach()
     assert logits[0] > logits[1]
+
+
+def test_it_ends_when_its_time_is_over(monkeypatch):
+    clock = iter(range(10**6))
+    monkeypatch.setattr(first_look, "perf_counter", lambda: next(clock))
+    limited = Patience(TrainConfig(time_limit=20.0))  # of which it may take 4 s
+    assert [limited.over() for _ in range(6)] == [False] * 4 + [True] * 2
+    assert not Patience(TrainConfig(time_limit=20.0, steps=5)).over()

@@ -3,12 +3,13 @@
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QFormLayout, QFrame, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from napari_unet.gui.widgets.choices import choice_of, choose
 from napari_unet.gui.widgets.left_behind_panel import LeftBehindPanel
+from napari_unet.gui.work.activity import Ending, How
 from napari_unet.gui.work.workspace import workspace_of
 
 NARROWEST = 360
@@ -64,6 +65,14 @@ class Dock(QScrollArea):
     def take_scan(self, images: list[Image]) -> None:
         """Choose a scan that came into view, and its layers."""
 
+    def take_mask(self, mask: Labels) -> None:
+        """Choose a mask that was just predicted."""
+
+    def _predicted(self, ending: Ending) -> None:
+        mask = self.workspace.prediction.layer()
+        if mask is not None and ending.how is not How.FAILED and not self.workspace.learning_again.running:
+            self.take_mask(mask)
+
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the dock out of the window, which is how it closes it (Qt calls this)."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
@@ -71,12 +80,14 @@ class Dock(QScrollArea):
                 if not self._docked:
                     self.workspace.projects.follow(self.title, self)
                     self.workspace.projects.scans.shown.connect(self.take_scan)
+                    self.workspace.prediction.ended.connect(self._predicted)
                 self._docked = True
                 parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
                 self._docked = False
                 self._left_behind.disconnect_keeper()
                 self.workspace.projects.scans.shown.disconnect(self.take_scan)
+                self.workspace.prediction.ended.disconnect(self._predicted)
                 self.workspace.projects.forget(self.title)
                 self.leave()
                 self.deleteLater()

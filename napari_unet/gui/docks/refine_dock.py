@@ -133,6 +133,10 @@ class RefineDock(Dock):
         self.scan.choose(images)
         self.mask_box.choose(self.workspace.newest_on(images, reviewed=True))
 
+    def take_mask(self, mask: Labels) -> None:
+        """Choose a mask that was just predicted."""
+        self.mask_box.choose(mask)
+
     def start(self) -> None:
         """Refine the whole mask."""
         self.preview.setChecked(False)

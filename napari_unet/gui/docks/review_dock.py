@@ -122,6 +122,10 @@ class ReviewDock(Dock):
         """Choose the mask of a scan that came into view."""
         self.mask_box.choose(self.workspace.newest_on(images, reviewed=True))
 
+    def take_mask(self, mask: Labels) -> None:
+        """Choose a mask that was just predicted."""
+        self.mask_box.choose(mask)
+
     def leave(self) -> None:
         """Let go of everything that outlives the dock."""
         viewer, learning = self.workspace.viewer, self.workspace.learning_again

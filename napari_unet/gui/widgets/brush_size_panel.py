@@ -54,7 +54,7 @@ class BrushSizePanel(QWidget):
         can = can_be_ball(self._layer)
         self.ball.setEnabled(can)
         self.ball.setChecked(can and self._layer.n_edit_dimensions >= 3)
-        self.diameter.set_value(round(diameter(self._layer), 3))
+        self.diameter.set_value(float(f"{diameter(self._layer):.3g}"))
         self._told = False
 
     def _take_ball(self, ball: bool) -> None:
