@@ -95,6 +95,9 @@ class Learner:
             load_weights(self.network, weights)
         elif self.network.pixels is not None:
             self._look_first(self.network.pixels, classes)
+        if self.network.pixels is not None:
+            # What it sees stays: measured, it would learn the painted slices by heart. What it makes of that does not.
+            self.network.pixels.hidden.requires_grad_(requires_grad=False)
         channels_last(self.network.to(compute.device))
         held = weights is not None and config.hold > 0
         self.held: list[Tensor] = [p for name, p in self.network.named_parameters() if held and HEAD not in name]
