@@ -143,6 +143,7 @@ def test_keys_go_with_the_dock(written):
 
 
 def test_learning_again_keeps_what_a_person_said(predicted):
+    refine = predicted.open("Refine")
     review, mask = predicted.review, predicted.mask
     learn_for(predicted, 1)
     correct(predicted, 2)
@@ -168,6 +169,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     assert after is not mask
     assert after.visible
     assert not mask.visible
+    assert refine.mask_box.layer is after, "what is shown is refined"
     for z in (0, 3):
         np.testing.assert_array_equal(after.data[z], before[z])
     for z, where in zip((1, 2), corrected, strict=True):

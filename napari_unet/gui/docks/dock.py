@@ -66,7 +66,7 @@ class Dock(QScrollArea):
         """Choose a scan that came into view, and its layers."""
 
     def take_mask(self, mask: Labels) -> None:
-        """Choose a mask that was just predicted."""
+        """Choose a mask that was just predicted, or is shown in the place of another."""
 
     def _predicted(self, ending: Ending) -> None:
         mask = self.workspace.prediction.layer()
@@ -81,6 +81,7 @@ class Dock(QScrollArea):
                     self.workspace.projects.follow(self.title, self)
                     self.workspace.projects.scans.shown.connect(self.take_scan)
                     self.workspace.prediction.ended.connect(self._predicted)
+                    self.workspace.learning_again.shown.connect(self.take_mask)
                 self._docked = True
                 parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
@@ -88,6 +89,7 @@ class Dock(QScrollArea):
                 self._left_behind.disconnect_keeper()
                 self.workspace.projects.scans.shown.disconnect(self.take_scan)
                 self.workspace.prediction.ended.disconnect(self._predicted)
+                self.workspace.learning_again.shown.disconnect(self.take_mask)
                 self.workspace.projects.forget(self.title)
                 self.leave()
                 self.deleteLater()

@@ -134,7 +134,7 @@ class RefineDock(Dock):
         self.mask_box.choose(self.workspace.newest_on(images, reviewed=True))
 
     def take_mask(self, mask: Labels) -> None:
-        """Choose a mask that was just predicted."""
+        """Choose a mask that was just predicted, or is shown in the place of another."""
         self.mask_box.choose(mask)
 
     def start(self) -> None:

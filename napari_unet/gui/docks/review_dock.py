@@ -105,7 +105,6 @@ class ReviewDock(Dock):
         learning.decided.connect(self.panel.forget_ending)
         self.recount.counted.connect(self._take_summary)
         self.recount.failed.connect(self._take_problem)
-        learning.shown.connect(self.mask_box.choose)
         self.workspace.marking.changed.connect(self._marked)
         self.session.changed.connect(self._show_state)
         for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
@@ -123,7 +122,7 @@ class ReviewDock(Dock):
         self.mask_box.choose(self.workspace.newest_on(images, reviewed=True))
 
     def take_mask(self, mask: Labels) -> None:
-        """Choose a mask that was just predicted."""
+        """Choose a mask that was just predicted, or is shown in the place of another."""
         self.mask_box.choose(mask)
 
     def leave(self) -> None:
@@ -136,7 +135,6 @@ class ReviewDock(Dock):
         self.session.changed.disconnect(self._show_state)
         learning.decided.disconnect(self.panel.forget_ending)
         self.comparison.disconnect_learning()
-        learning.shown.disconnect(self.mask_box.choose)
         self.workspace.marking.changed.disconnect(self._marked)
         self.undo.disconnect_history()
         self.panel.disconnect_activity()
