@@ -6,7 +6,7 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QCoreApplication, QEvent, Qt
 from qtpy.QtTest import QTest
 
 from napari_unet.annotation import new_class
@@ -102,6 +102,19 @@ def test_all_comes_back_and_scans_are_shown_one_at_a_time(worked, new_window, sc
     dock.show_scan(0)
     assert [layer.name for layer in window.viewer.layers if layer.visible] == ["one", "paint", "mask"]
     assert scans[1].name not in (worked.folder / "layer1.json").read_text()
+
+
+def test_a_project_is_kept_without_its_docks_once_the_window_is_gone(worked):
+    worked.open("Train")
+    keep(worked)
+    chosen = worked.workspace.keeper.project.settings["Train"]
+    for dock_widget, _ in worked.docks.values():
+        dock_widget.setParent(None)  # as a window that is deleted takes its docks along
+        dock_widget.deleteLater()
+    worked.docks.clear()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    keep(worked)
+    assert worked.workspace.keeper.project.settings["Train"] == chosen
 
 
 def test_a_project_on_another_computer_finds_its_scan_and_refuses_another(worked, new_window, tmp_path, scans, phantom):

@@ -206,6 +206,10 @@ class Projects(QObject):
         self._note_choices()
         self._docks.pop(title, None)
 
+    def forget_all(self) -> None:
+        """Ask no dock any more: they went with the window."""
+        self._docks.clear()
+
     def _note_choices(self) -> None:
         project, model = self._keeper.project, self._session.state.model
         if project is not None:

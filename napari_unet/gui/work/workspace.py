@@ -170,6 +170,7 @@ class Workspace:
         if not self._docks and not self._closed:
             self.undoing.stop()
             self.session.forget_listeners()  # docks that went with the window have not left
+            self.projects.forget_all()
             for activity in (
                 self.training,
                 self.prediction,
