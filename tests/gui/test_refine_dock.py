@@ -126,6 +126,10 @@ def test_a_new_layer_knows_how_it_was_made(window, refinable, tmp_path):
     assert ending.text.startswith('Result: layer "mask refined": +')
     assert (refined.data[:, 15:17, 15:17] == 1).all()
     assert refinable.undo.undo_button.text() == "Undo: fill holes into a new layer (Ctrl+Z)"
+    refinable.undo.undo_button.resize(200, 24)
+    shown = refinable.undo.undo_button.shown_text()
+    assert shown.startswith("Undo: fill")
+    assert shown.endswith("(Ctrl+Z)")
     refinable.undo.undo_button.click()
     assert not refined.visible
     refinable.undo.redo_button.click()
