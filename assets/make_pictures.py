@@ -42,8 +42,8 @@ def main() -> None:
     """Make all pictures."""
     viewer = open_window()
     viewer.window.resize(1280, 800)
-    train, predict, review, refine = (
-        viewer.window.dock_widgets[f"{name} ({PLUGIN})"] for name in ("Train", "Predict", "Review", "Refine")
+    train, predict, review, brush, refine = (
+        viewer.window.dock_widgets[f"{name} ({PLUGIN})"] for name in ("Train", "Predict", "Review", "Brush", "Refine")
     )
     workspace = train.workspace
     wait(lambda: train.panel.button.isEnabled(), 30)
@@ -69,6 +69,9 @@ def main() -> None:
     viewer.dims.set_current_step(0, 17)
     wait(lambda: False, 2)
     picture(viewer, "review")
+    viewer.layers.selection.active = mask
+    raise_dock(brush)
+    picture(viewer, "brush")
     mask.undo()
     mask.undo()
     raise_dock(refine)
