@@ -78,9 +78,9 @@ def test_a_point_costs_little(plot):
         plot.add(EpochDone(i, float(i), 1 / (i + 1), 1 / (i + 1), i / 500))
     costs = []
     for i in range(500, 520):
-        start = time.perf_counter()
+        start = time.process_time()
         plot.add(EpochDone(i, float(i), 1 / i, 1 / i, 1.0))
-        costs.append(time.perf_counter() - start)
+        costs.append(time.process_time() - start)
     assert min(costs) < 0.005
 
 
