@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import qtpy
 import zarr
+from qtpy.QtCore import QTimer
 
 from napari_unet.gui.layers.scans import images_beneath, scan_of
 from napari_unet.gui.work.activity import How
@@ -196,6 +197,16 @@ def test_a_prediction_that_is_cancelled_says_how_far_it_came(window, model_path)
     ending = window.ended(prediction, dock.panel.cancel_button.click)
     assert ending.how is How.CANCELLED
     assert "partial" in window.viewer.layers[-1].name
+
+
+def test_a_prediction_whose_layer_is_deleted_meanwhile_says_so(window, model_path):
+    scan = window.viewer.add_image(np.random.default_rng(0).normal(size=(40, 64, 64)), name="scan")
+    dock = window.open("Predict")
+    dock.open_model(str(model_path))
+    window.viewer.layers.events.inserted.connect(lambda event: QTimer.singleShot(0, window.viewer.layers.pop))
+    ending = window.ended(window.workspace.prediction, lambda: window.press(dock))
+    assert list(window.viewer.layers) == [scan]
+    assert ending.text == 'Layer "scan prediction" was taken away meanwhile: predict again for another.'
 
 
 CASES = {

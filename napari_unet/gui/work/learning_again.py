@@ -235,10 +235,10 @@ class LearningAgain(Work):
             self._finish(Ending(How.FAILED, str(error)))
 
     def _predicted(self, ending: Ending) -> None:
-        mask, after = self._mask, self._prediction.layer()
+        mask, after, viewer = self._mask, self._prediction.layer(), self._viewer()
         if mask is None:
             return
-        if ending.how is not How.DONE or after is None:
+        if ending.how is not How.DONE or after is None or viewer is None or after not in viewer.layers:
             self._finish(ending)
             return
         review, new = review_of(mask), review_of(after)

@@ -194,6 +194,9 @@ class Prediction(ScanActivity):
         assert isinstance(result, PredictDone)
         if self._result is None or self._wish is None or self._scan is None:
             return "The scan was taken away meanwhile: there is no layer to show."
+        viewer = self._viewer()
+        if viewer is None or self._result.layer not in viewer.layers:
+            return f'Layer "{self._result.layer.name}" was taken away meanwhile: predict again for another.'
         self._show_maps(self._scan, self._wish)
         if self._probabilities is not None and self._wish.keep_probabilities and self._wish.scope == EVERYTHING:
             # Mapped, it stays when its file is removed, and goes with the layer.
