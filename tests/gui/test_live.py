@@ -35,6 +35,12 @@ def outlined(window, z):
 def test_it_learns_from_paint_makes_room_and_leaves_a_model(painting, phantom):
     live, box, line = painting.live, painting.train_dock.live.box, painting.train_dock.live.line
     box.click()
+    painting.until(lambda: live.running)
+    assert line.text() == "Waits for paint."
+    box.click()
+    painting.until(lambda: not live.running and live._runner.child is None)
+    assert line.text() == "", "nothing was learned"
+    box.click()
     painting.until(lambda: "Paint some of a class" in line.text())
     stroke(painting, 1, phantom)
     said = painting.paint.data.copy()

@@ -294,7 +294,9 @@ class Live(ScanActivity):
 
         self._saves_to = model_path
         self._begin(make_request)
-        self._say("Learning …" if seconds else self.text)
+        summary = self._session.state.paint_summary
+        teaches = mask is not None or (paint is not None and summary is not None and summary.labels)
+        self._say("Learning …" if seconds and teaches else self.text)
 
     def _model_to_begin_with(self, mask: Labels | None, channels: int) -> TrainedModel | None:
         """Give the model of the mask that is reviewed, else the one at hand; none if that has other channels."""
@@ -346,7 +348,8 @@ class Live(ScanActivity):
 
     def _finish(self, ending: Ending) -> None:
         super()._finish(ending)
-        self._say("Learns when you pause." if ending.how is How.CANCELLED and self.on else ending.text)
+        cancelled = "Learns when you pause." if self.on else ""
+        self._say(cancelled if ending.how is How.CANCELLED else ending.text)
         if not self.on:
             QTimer.singleShot(0, self._settle)  # once everybody has heard of the ending
 
