@@ -72,6 +72,7 @@ def test_every_scan_that_fits_is_predicted_in_turn(window, dock, phantom):
     names = {"one prediction", "two prediction", "three prediction"}
     window.until(lambda: names <= {layer.name for layer in viewer.layers} and not window.workspace.prediction.running)
     assert "colours prediction" not in viewer.layers
+    assert sum("prediction" in layer.name for layer in viewer.layers) == 3, "each once"
     assert viewer.layers["three prediction"].data.shape == (3, 32, 32)
 
 

@@ -164,9 +164,9 @@ def box_on(image: Image, shapes: Layer | None) -> tuple[slice, slice]:
 
 
 def scans_like(viewer: ViewerModel, channels: int, first: Sequence[Image]) -> list[list[Image]]:
-    """Give the scans that are open, each one layer, with so many channels; the chosen one comes first."""
+    """Give the other scans that are open, each one layer, with so many channels."""
     others = [layer for layer in viewer.layers if isinstance(layer, Image) and layer not in first]
-    return [list(first), *([layer] for layer in others if _channels(layer) == channels)]
+    return [[layer] for layer in others if _channels(layer) == channels]
 
 
 def _channels(layer: Image) -> int:
