@@ -42,10 +42,13 @@ def test_it_learns_from_paint_makes_room_and_leaves_a_model(painting, phantom):
     assert line.text() == "", "nothing was learned"
     box.click()
     painting.until(lambda: "Paint some of a class" in line.text())
+    offered = []
+    painting.viewer.layers.events.inserted.connect(lambda event: offered.append(event.value.editable))
     stroke(painting, 1, phantom)
     said = painting.paint.data.copy()
     painting.until(lambda: live.running and outlined(painting, 1))
     assert not painting.viewer.layers[LIVE_NAME].editable
+    assert offered == [False], "nobody may choose it as paint"
     np.testing.assert_array_equal(painting.paint.data, said)
     live._pause.setInterval(600_000)
     painting.paint.paint((1, 2, 2), 1)

@@ -72,10 +72,9 @@ class LiveLabels(QObject):
         active = viewer.layers.selection.active
         place = place_of(on)
         place["metadata"][METADATA] |= about or {}
-        self.layer: Labels = viewer.add_labels(
-            scan.unfold(self._folded), name=name, opacity=0.6, **place, **class_look(classes)
-        )
-        self.layer.editable = editable
+        self.layer = Labels(scan.unfold(self._folded), name=name, opacity=0.6, **place, **class_look(classes))
+        self.layer.editable = editable  # before anybody may choose it to paint on
+        viewer.add_layer(self.layer)
         if active is not None and active in viewer.layers:
             viewer.layers.selection.active = active
         self._refresh = QTimer(self)
