@@ -7,7 +7,7 @@ import pytest
 from napari.utils.key_bindings import coerce_keybinding
 from qtpy.QtCore import QPoint, Qt
 
-from napari_unet.gui.layers.scans import METADATA, REVIEW, review_of
+from napari_unet.gui.layers.scans import METADATA, REVIEW, SCAN_LAYERS, review_of
 from napari_unet.gui.widgets.slice_strip import SliceStrip
 from napari_unet.review.corrections import Review, SliceState
 from napari_unet.review.looking import Look
@@ -134,6 +134,18 @@ def test_next_goes_to_where_the_model_is_unsure_and_passes_over_what_was_seen(wr
     written.until(lambda: not panel.button.isEnabled())
 
 
+def test_paint_of_another_scan_as_large_does_not_count(written, phantom):
+    train = written.docks["Train"][1]
+    paint = train.paint.layer
+    assert written.workspace.paint_on(written.mask) is paint
+    written.mask.metadata[METADATA][SCAN_LAYERS] = ("scan",)
+    other = written.viewer.add_image(phantom.scan, name="other")
+    train.scan.choose([other])
+    train.paint.choose(paint)
+    assert written.workspace.session.state.train_scan.name == "other"
+    assert written.workspace.paint_on(written.mask) is None
+
+
 def test_keys_go_with_the_dock(written):
     viewer = written.viewer
     keys = {coerce_keybinding(key) for key in ("R", "N", "Shift-R")}
@@ -154,6 +166,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
 
     def say_more():
         correct(predicted, 1)
+        mask.brush_size = 7
         workspace.marking.mark(mask, {0})
 
     workspace.prediction.began.connect(say_more)
@@ -178,6 +191,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     assert review_of(after).reviewed == {0, 3}
     assert len(predicted.workspace.session.models) == len(models) + 1
     assert predicted.workspace.session.state.model == models[0], "the new one counts once it is kept"
+    assert (after.brush_size, after.selected_label) == (7, mask.selected_label)
     review.comparison.back_button.click()
     assert not review.comparison.isVisibleTo(review)
     assert mask.visible
@@ -189,6 +203,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     assert (mask.visible, after.visible, review.mask_box.layer) == (False, True, after)
     assert predicted.workspace.session.state.model.path == review_of(after).model
     after.mode = "paint"
+    after.selected_label, after.brush_size = 1, 10
     after.paint((1, 5, 5), 1)
     painted = after.data.copy()
     undoing.undo()

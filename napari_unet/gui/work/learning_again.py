@@ -185,6 +185,12 @@ class LearningAgain(Work):
         mask.visible = True
         if viewer is not None:
             viewer.layers.selection.active = mask
+        # Whoever corrects goes on with the same brush.
+        mask.selected_label, mask.brush_size, mask.mode = (
+            instead_of.selected_label,
+            instead_of.brush_size,
+            instead_of.mode,
+        )
         undecided = self._models[1:] if self.running else (self.choice.model_after,) if self.choice else ()
         for model in self._session.models:
             if review is not None and model.path == review.model and model not in undecided:

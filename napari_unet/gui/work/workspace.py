@@ -126,7 +126,10 @@ class Workspace:
         if mask is None or paint is None or paint.name not in layers:
             return None
         layer = layers[paint.name]
-        return layer if layer is not mask and mask_shape_of(layer) == mask_shape_of(mask) else None
+        scan, beneath = self.session.state.train_scan, images_beneath(self.viewer, mask)
+        other = scan is not None and beneath and beneath[0].name != scan.name  # that is as large
+        fits = layer is not mask and mask_shape_of(layer) == mask_shape_of(mask)
+        return layer if fits and not other else None
 
     def newest_on(self, images: Sequence[Image], *, reviewed: bool) -> Labels | None:
         """Find the topmost labels layer on a scan that a model wrote, or that none did; None when there is none."""
