@@ -166,7 +166,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
 
     def say_more():
         correct(predicted, 1)
-        mask.brush_size = 7
+        mask.brush_size, mask.mode = 7, "paint"
         workspace.marking.mark(mask, {0})
 
     workspace.prediction.began.connect(say_more)
@@ -191,7 +191,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     assert review_of(after).reviewed == {0, 3}
     assert len(predicted.workspace.session.models) == len(models) + 1
     assert predicted.workspace.session.state.model == models[0], "the new one counts once it is kept"
-    assert (after.brush_size, after.selected_label) == (7, mask.selected_label)
+    assert (after.brush_size, after.selected_label, after.mode) == (7, mask.selected_label, "paint")
     review.comparison.back_button.click()
     assert not review.comparison.isVisibleTo(review)
     assert mask.visible

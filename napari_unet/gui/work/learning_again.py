@@ -181,16 +181,13 @@ class LearningAgain(Work):
         viewer, review = self._viewer(), review_of(mask)
         if self.choice is not None and mask is self.choice.before:
             self._decide()  # undone
+        # Whoever corrects goes on with the same brush; napari puts it down where a layer is hidden.
+        label, size, mode = instead_of.selected_label, instead_of.brush_size, instead_of.mode
         instead_of.visible = False
         mask.visible = True
         if viewer is not None:
             viewer.layers.selection.active = mask
-        # Whoever corrects goes on with the same brush.
-        mask.selected_label, mask.brush_size, mask.mode = (
-            instead_of.selected_label,
-            instead_of.brush_size,
-            instead_of.mode,
-        )
+        mask.selected_label, mask.brush_size, mask.mode = label, size, mode
         undecided = self._models[1:] if self.running else (self.choice.model_after,) if self.choice else ()
         for model in self._session.models:
             if review is not None and model.path == review.model and model not in undecided:
