@@ -122,14 +122,11 @@ class Review:
 
     def note(self, z: int, plane: NDArray[np.uint8]) -> None:
         """Note what the model wrote of slice ``z``, (Y, X) uint8."""
-        self._written[z] = zlib.compress(plane.tobytes(), FAST)
+        self._written[z] = _packed(plane)
 
     def written(self, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Give what the model wrote of slice ``z``, (Y, X) uint8; zeros where it wrote nothing."""
-        packed = self._written.get(z)
-        if packed is None:
-            return np.zeros(shape, np.uint8)
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+        return _unpacked(self._written.get(z), shape)
 
     def spend(self, z: int, seconds: float) -> bool:
         """Note that a person worked so long on slice ``z``; tell whether that makes it one that was looked at."""
@@ -170,17 +167,15 @@ class Review:
     def vouch(self, z: int, where: NDArray[np.bool_]) -> None:
         """Note which voxels of slice ``z``, (Y, X), a person stands for as they are, changed or not."""
         if where.any():
-            self._vouched[z] = zlib.compress(np.packbits(where).tobytes(), FAST)
+            self._vouched[z] = _packed(np.packbits(where))
         else:
             self._vouched.pop(z, None)
 
     def vouched(self, z: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Give the voxels of slice ``z`` that a person stands for as they are, changed or not, (Y, X) bool."""
-        packed = self._vouched.get(z)
-        if packed is None:
-            return np.zeros(shape, np.bool_)
-        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8), count=prod(shape))
-        return bits.astype(np.bool_).reshape(shape)
+        voxels = prod(shape)
+        bits = _unpacked(self._vouched.get(z), (-(-voxels // 8),))
+        return np.unpackbits(bits, count=voxels).astype(np.bool_).reshape(shape)
 
     def refine(self, z: int, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
         """Note what a refinement changed of slice ``z``, (Y, X) uint8: nobody stands for it."""
@@ -193,14 +188,11 @@ class Review:
     def note_refined(self, z: int, refined: NDArray[np.uint8]) -> None:
         """Note all that refinements wrote of slice ``z``, as :meth:`refined` gives it."""
         if refined.any():
-            self._refined[z] = zlib.compress(refined.tobytes(), FAST)
+            self._refined[z] = _packed(refined)
 
     def refined(self, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Give what refinements wrote of slice ``z``, (Y, X) uint8: the label and 1, or 0 where they wrote nothing."""
-        packed = self._refined.get(z)
-        if packed is None:
-            return np.zeros(shape, np.uint8)
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape).copy()
+        return _unpacked(self._refined.get(z), shape).copy()
 
     def _changed(self, z: int, plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell which voxels of slice ``z`` differ from what the model wrote, and are not as a refinement left them."""
@@ -347,3 +339,14 @@ def mean_dice(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     total = (a + b)[1:]
     dice = np.divide(2 * shared[1:], total, out=np.full(255, nan), where=total > 0)
     return float(np.nanmean(dice)) if total.any() else 1.0
+
+
+def _packed(plane: NDArray[np.uint8]) -> bytes:
+    return zlib.compress(plane.tobytes(), FAST)
+
+
+def _unpacked(packed: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Give what was packed, which is not to be written to; zeros where nothing was."""
+    if packed is None:
+        return np.zeros(shape, np.uint8)
+    return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
