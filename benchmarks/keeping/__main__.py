@@ -13,9 +13,9 @@ from pathlib import Path
 import napari
 import nibabel
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
+from benchmarks.pulse import HEAD, Pulse, wait
 from napari_unet.gui.__main__ import DOCKS
 from napari_unet.gui.layers.scans import METADATA, REVIEW
 from napari_unet.gui.work import keeping
@@ -23,36 +23,8 @@ from napari_unet.gui.work.workspace import Workspace, workspace_of
 from napari_unet.keeping.project import is_project
 from napari_unet.review.corrections import Review
 
-TICK_MS = 2
 STROKE_MS = 40
 """Between two dabs of the brush."""
-
-
-class Pulse:
-    """Measures how late the ticks of a timer come."""
-
-    def __init__(self) -> None:
-        self.late: list[float] = []
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(TICK_MS)
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self.late.append(max(0.0, (now - self._last) * 1000 - TICK_MS))
-        self._last = now
-
-    def skip(self) -> None:
-        """Count only from now on."""
-        self._last = time.perf_counter()
-
-    def row(self, what: str) -> str:
-        """Sum up since the last call, in ms."""
-        late, self.late = np.array(self.late), []
-        p50, p99 = np.percentile(late, [50, 99])
-        return f"| {what} | {len(late):,} | {p50:.1f} | {p99:.1f} | {late.max():.1f} | {np.sum(late > 20)} |"
 
 
 def labels(slices: int, side: int) -> np.ndarray:
@@ -95,14 +67,6 @@ def timed(workspace: Workspace) -> list[float]:
     return took
 
 
-def wait_until_kept(workspace: Workspace) -> None:
-    """Wait until nothing is left to be written."""
-    end = time.monotonic() + 60
-    while (workspace.keeper._busy or workspace.keeper._changed) and time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.001)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slices", type=int, default=300)
@@ -141,7 +105,7 @@ def main() -> None:
         paint_for(args.seconds, paint, pulse)
         rows.append(pulse.row("painting, what changed is kept every 4 s"))
         begun = time.perf_counter()
-        wait_until_kept(workspace)
+        wait(lambda: not (workspace.keeper._busy or workspace.keeper._changed), 60)
         behind = time.perf_counter() - begun
         assert workspace.projects.folder is not None
         assert is_project(workspace.projects.folder)
@@ -149,8 +113,7 @@ def main() -> None:
         print(f"{args.side} x {args.side} x {args.slices}; the project takes {size:.1f} MB")
         print(f"all is written {behind:.1f} s after the last stroke")
         print(f"of the window's thread it takes {max(asked) * 1000:.1f} ms at most\n")
-        print("| while | ticks | median late, ms | 99 % within, ms | longest, ms | over 20 ms |")
-        print("|---|---|---|---|---|---|")
+        print(HEAD)
         print("\n".join(rows))
         viewer.close()
 

@@ -15,7 +15,8 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtWidgets import QApplication
 
-from benchmarks.window.__main__ import Pulse, phantom, wait
+from benchmarks.pulse import Pulse, wait
+from benchmarks.window.__main__ import phantom
 from napari_unet.events import Preview
 from napari_unet.gui.docks.train_dock import TrainDock
 from napari_unet.gui.work.live import LIVE_NAME, PAUSE_MS

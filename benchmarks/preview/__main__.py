@@ -14,7 +14,7 @@ import napari
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.window.__main__ import wait
+from benchmarks.pulse import wait
 from napari_unet.config import (
     Closing,
     DenseCRF,

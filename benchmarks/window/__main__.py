@@ -1,20 +1,18 @@
 """How live the window stays: stalls of its event loop while it trains and predicts a 512x512x200 scan.
 
-A timer in the window's thread ticks every 5 ms; whenever a tick comes late, the window stood still for so long.
+A timer in the window's thread ticks every 2 ms; whenever a tick comes late, the window stood still for so long.
 Needs a display, such as ``xvfb-run -a python -m benchmarks.window``.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
 
 import napari
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-TICK_MS = 5
+from benchmarks.pulse import HEAD, Pulse, wait
 
 
 def phantom(slices: int, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,37 +31,6 @@ def phantom(slices: int, side: int) -> tuple[np.ndarray, np.ndarray]:
         if z % (slices // 4) == slices // 8:
             paint[z] = np.where(truth == 0, 255, truth)
     return scan, paint
-
-
-class Pulse:
-    """Measures how late the ticks of a timer come."""
-
-    def __init__(self) -> None:
-        self.late: list[float] = []
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(TICK_MS)
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self.late.append(max(0.0, (now - self._last) * 1000 - TICK_MS))
-        self._last = now
-
-    def row(self, what: str) -> str:
-        """Sum up since the last call, in ms."""
-        late, self.late = np.array(self.late), []
-        p50, p99 = np.percentile(late, [50, 99])
-        return f"| {what} | {len(late):,} | {p50:.1f} | {p99:.1f} | {late.max():.1f} |"
-
-
-def wait(done: Callable[[], bool], at_most: float) -> None:
-    """Let the window live until ``done``, or for so many seconds."""
-    end = time.monotonic() + at_most
-    while not done() and time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.0005)
 
 
 def main() -> None:
@@ -97,7 +64,7 @@ def main() -> None:
     rows.append(pulse.row("predicting the whole scan"))
     print(f"{args.side} x {args.side} x {args.slices}, int16; first dock open after {opened:.2f} s")
     print(f"torch in the window's process: {'torch' in sys.modules}\n")
-    print("| while | ticks | median late, ms | 99 % within, ms | longest, ms |\n|---|---|---|---|---|")
+    print(HEAD)
     print("\n".join(rows))
     print(f"\n{train.panel.ending.text()}\n{predict.panel.ending.text()}")
     viewer.close()
