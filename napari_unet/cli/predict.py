@@ -1,7 +1,5 @@
 """``napari-unet predict``: the mask of a scan, or of many."""
 
-import hashlib
-import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
@@ -22,8 +20,8 @@ from napari_unet.cli.running import run as run_job
 from napari_unet.config import PredictConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.events import Job, Result, SlicesDone
 from napari_unet.io import WRITE_SUFFIXES, GrowingLabels, Mask, check_mask_fits, in_zarr
+from napari_unet.io.growing_labels import noted, origin
 from napari_unet.keeping.provenance import about_model, write_provenance
 from napari_unet.model_file import Model, load_model
 from napari_unet.review.looking import Suggestion, where_next
@@ -264,9 +262,8 @@ def predict_into_zarr(
 
     if wish.probabilities or wish.uncertainty:
         raise BadInput(f"{mask_file} takes labels only: leave --probabilities and --uncertainty away.")
-    how = [*(model.description.model_dump(mode="json") for model in models), config.model_dump(mode="json"), wish.part]
-    made_by = hashlib.sha256(json.dumps(how, default=str).encode()).hexdigest()
     classes = models[0].description.foreground
+    made_by = origin([model.description for model in models], config, wish.part)
     labels = GrowingLabels(mask_file, scan, classes, made_by)
     wanted = set(range(scan.grid[0])) if wish.slices is None else set(wish.slices)
     job = predict_job(models, scan, config, out=labels.array, slices=sorted(wanted - labels.done), part=wish.part)
@@ -281,20 +278,6 @@ def predict_into_zarr(
         stopped=ran.stopped,
         voxels=int(labels.counts()[1:].sum()),
     )
-
-
-def noted(job: Job[Result], labels: GrowingLabels) -> Job[Result]:
-    """Run a job as it is, and note the slices that are done where the labels are."""
-    command = None
-    while True:
-        try:
-            event = job.send(command)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        if isinstance(event, SlicesDone):
-            labels.note(event.slices)
-        command = yield event
 
 
 def volumes(counts: NDArray[np.int64], scan: Scan, classes: Sequence[ClassInfo]) -> dict[str, float]:

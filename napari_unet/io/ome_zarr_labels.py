@@ -60,7 +60,7 @@ def write_folder(path: Path, mask: Mask, check: Callable[[Path], None]) -> None:
     if path.exists() and not is_label_image(path):
         raise BadInput(f"{path} holds something other than a mask, and is not replaced: choose another name.")
     around = path.parent.parent
-    image = around if path.parent.name == "labels" and _is_image(around) else None
+    image = around if path.parent.name == "labels" and is_image(around) else None
     if image is not None:
         path.parent.mkdir(exist_ok=True)
     with folder_written_whole(path, check) as temporary:
@@ -124,7 +124,8 @@ def _about(path: Path) -> dict[str, Any]:
     return dict(attributes.get("ome", attributes))
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Tell whether a path is an OME-Zarr image."""
     return "multiscales" in _about(path)
 
 

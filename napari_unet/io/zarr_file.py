@@ -1,29 +1,21 @@
-"""OME-Zarr (https://ngff.openmicroscopy.org, 0.4 and 0.5): images larger than memory, and labels beside them.
-
-Images are read where they lie, chunk by chunk. Labels are written slice by slice, and which are done is noted with
-them, so that a program that was ended goes on where it was.
-"""
+"""OME-Zarr (https://ngff.openmicroscopy.org, 0.4 and 0.5): images larger than memory, read where they lie."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_unet.annotation import ClassInfo, count_labels
+from napari_unet.annotation import ClassInfo
 from napari_unet.bands import banded
 from napari_unet.errors import BadInput, MissingDependency
 from napari_unet.scan import Scan, Unit
 
 SUFFIX = ".zarr"
 IN_MM = {"angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3}
-CHUNK = 1024
-"""Side of the chunks of labels, which are one slice deep."""
-KEY = "napari_unet"
 
 
 def in_zarr(path: Path) -> bool:
@@ -116,68 +108,6 @@ def read_zarr(path: Path) -> Scan:
         name=path.stem,
     )
     return scan.with_array(banded(scan.array))
-
-
-class GrowingLabels:
-    """Labels on disk, (Z, Y, X) uint8, that grow slice by slice: an OME-Zarr image with the metadata of labels.
-
-    Within an OME-Zarr image (``image.zarr/labels/name``) they are entered in its list of labels.
-
-    Parameters
-    ----------
-    path
-        Where they are, or will be.
-    scan
-        The scan they lie on.
-    classes
-        Names and colours.
-    made_by
-        What tells their origin: only what was begun in the same way goes on.
-
-    Raises
-    ------
-    BadInput
-        There is something else, or the folder cannot be written to.
-    """
-
-    def __init__(self, path: Path, scan: Scan, classes: Sequence[ClassInfo], made_by: str) -> None:
-        if scan.depth != scan.grid[0]:
-            raise BadInput(f'"{scan.name}" is a series: predict its volumes one by one.')
-        zarr = zarr_library()
-        image = path.parent.parent if path.parent.name == "labels" and in_zarr(path.parent.parent) else None
-        form = zarr.open_group(image, mode="r").metadata.zarr_format if image is not None and image.exists() else 3
-        if path.exists():
-            self._group = open_zarr(path)
-            if self._group.attrs.get(KEY, {}).get("made_by") != made_by:
-                raise BadInput(f"{path} is there already and was made otherwise: choose another name.")
-        else:
-            try:
-                self._group = zarr.open_group(path, mode="w-", zarr_format=form)
-                chunks = (1, *(min(CHUNK, side) for side in scan.grid[1:]))
-                self._group.create_array("0", shape=scan.grid, chunks=chunks, dtype="uint8")
-                self._group.attrs.update(
-                    {
-                        **about_labels(path.name, scan.spacing, scan.unit, classes, form),
-                        KEY: {"made_by": made_by, "done": []},
-                    }
-                )
-                if image is not None:
-                    enter_in_list(zarr.open_group(path.parent, mode="a", zarr_format=form), path.name, form)
-            except OSError as error:
-                raise BadInput(f"cannot write {path}: {error.strerror}. Choose a folder you may write to.") from error
-        self.array: Any = self._group["0"]
-        """(Z, Y, X) uint8, to be written to."""
-        self.done: set[int] = set(self._group.attrs[KEY]["done"])
-        """Which slices are done."""
-
-    def note(self, slices: Iterable[int]) -> None:
-        """Note that these slices are written."""
-        self.done.update(slices)
-        self._group.attrs[KEY] = {**self._group.attrs[KEY], "done": sorted(self.done)}
-
-    def counts(self) -> NDArray[np.int64]:
-        """Count the voxels of each label, (256,)."""
-        return count_labels(self.array[z] for z in self.done)
 
 
 def zarr_library() -> Any:
