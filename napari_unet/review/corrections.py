@@ -96,6 +96,10 @@ class Review:
         self.reviewed = set(reviewed)
         self.seconds: dict[int, float] = {}
         """How long a person worked on a slice, in the order they were looked at."""
+        self.touched: set[int] = set()
+        """Slices that a person had in view and painted or clicked on: others may change with them, unseen."""
+        self.copied: set[int] = set()
+        """Slices that only pieces of this mask are painted on, by a click on another slice."""
         self.looks: dict[int, Look] = {}
         """What the prediction found out in passing, by slice: it tells where to look next."""
         self.earlier: tuple[SliceEffort, ...] = ()
@@ -134,6 +138,10 @@ class Review:
         self.seconds[z] = before + seconds
         return before < LOOKED_AT <= self.seconds[z]
 
+    def touch(self, z: int) -> None:
+        """Note that a person changed slice ``z`` while looking at it."""
+        self.touched = self.touched | {z}  # another thread may go through them
+
     def take_over(self, before: "Review", effort: tuple[SliceEffort, ...]) -> None:
         """Begin with what a person said of the mask before this one, which took that effort.
 
@@ -142,12 +150,15 @@ class Review:
         self.earlier = before.earlier + effort
         self._taken_over = frozenset(before.reviewed)
         self.reviewed = self.reviewed | before.reviewed  # another thread may go through the marks
+        self.touched, self.copied = self.touched | before.touched, self.copied | before.copied
 
     def notes(self) -> dict[str, Any]:
         """Say, as JSON values, what is known beside voxels: marks, and what slices took."""
         return {
             "reviewed": sorted(self.reviewed),
             "seconds": [[z, round(seconds, 1)] for z, seconds in tuple(self.seconds.items())],
+            "touched": sorted(self.touched),
+            "copied": sorted(self.copied),
             "taken_over": sorted(self._taken_over),
             "earlier": [astuple(effort) for effort in self.earlier],
             "models": list(self.models),
@@ -157,6 +168,8 @@ class Review:
         """Know what another review of the same mask said in its notes."""
         self.reviewed = set(notes["reviewed"])
         self.seconds = dict(notes.get("seconds", ()))
+        self.touched = set(notes.get("touched", self.seconds))
+        self.copied = set(notes.get("copied", ()))
         self._taken_over = frozenset(notes.get("taken_over", ()))
         self.earlier = tuple(
             SliceEffort(z, seconds, changed, tuple((label, moved, there) for label, moved, there in classes))
@@ -230,6 +243,8 @@ class Review:
     def summary(self, mask: NDArray[np.uint8], paint: NDArray[np.uint8] | None = None) -> ReviewSummary:
         """See how far the review is.
 
+        A slice that was changed from another one, by a click on a piece that goes through both, was not looked at.
+
         Parameters
         ----------
         mask
@@ -240,13 +255,15 @@ class Review:
         corrected = {z: int(np.count_nonzero(self.corrected(z, plane))) for z, plane in enumerate(mask)}
         states = []
         for z in range(len(mask)):
+            looked_at = self.seconds.get(z, 0.0) >= LOOKED_AT
+            seen = looked_at or z in self.touched
             if z in self.reviewed:
                 states.append(SliceState.REVIEWED)
-            elif corrected[z]:
+            elif corrected[z] and seen:
                 states.append(SliceState.CORRECTED)
-            elif paint is not None and paint[z].any():
+            elif paint is not None and paint[z].any() and (seen or z not in self.copied):
                 states.append(SliceState.PAINTED)
-            elif self.seconds.get(z, 0.0) >= LOOKED_AT:
+            elif looked_at:
                 states.append(SliceState.LOOKED_AT)
             else:
                 states.append(SliceState.PREDICTED)

@@ -11,8 +11,8 @@ from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput
 from napari_unet.gui.layers.edits import applied, make_edit
 from napari_unet.gui.layers.scans import METADATA, REVIEW, class_look
-from napari_unet.gui.work.clicks import Accepted, Click, Tool, outcome_of
-from napari_unet.review.corrections import Review
+from napari_unet.gui.work.clicks import Accepted, Click, Tool, note_click, outcome_of
+from napari_unet.review.corrections import Review, SliceState
 from napari_unet.strokes import Limits
 
 LIVER = class_look([new_class(1, "liver"), new_class(2, "kidney")])
@@ -108,6 +108,27 @@ def test_what_is_accepted_in_a_mask_teaches_until_it_is_taken_back(desk):
     np.testing.assert_array_equal(review.lesson(desk.before), before)
     desk.viewer.layers.remove(desk.mask)
     assert step.is_done(True) is None
+
+
+def test_only_the_slice_that_was_clicked_on_counts_as_looked_at(desk):
+    review = Review(Path("model.unet"))
+    for z, plane in enumerate(desk.before):
+        review.note(z, plane)
+    desk.mask.metadata[METADATA] = {REVIEW: review}
+    desk.paint.data[1, 0, 0] = 1
+    into_paint = Click(Tool.ACCEPT, desk.mask, desk.paint, np.array([(3, 5, 5)]))
+    rejected = Click(Tool.REJECT, desk.mask, desk.mask, np.array([(2, 12, 24)]))
+    for click in (into_paint, rejected):
+        outcome = outcome_of(click)
+        make_edit(click.target, outcome.parts)
+        note_click(desk.viewer, click, outcome)
+    assert (review.touched, review.copied) == ({2, 3}, {0, 2, 4, 5})
+    states = review.summary(desk.mask.data, desk.paint.data).states
+    not_seen = [z for z, state in enumerate(states) if state is SliceState.PREDICTED]
+    assert not_seen == [0, 4, 5]
+    desk.viewer.dims.ndisplay = 3
+    note_click(desk.viewer, into_paint, outcome)
+    assert review.touched == {2, 3}, "in 3-D no slice is in view"
 
 
 def test_a_piece_becomes_the_selected_class_and_one_with_what_it_touches(desk):

@@ -1,5 +1,6 @@
 """The time on each slice is noted while a person works on it, and what follows is said and drawn."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +42,19 @@ def stay(clock, wall, seconds):
 def test_time_goes_to_the_slice_in_view(qtbot, mask, at_work):
     viewer = ViewerModel()
     viewer.add_layer(mask)
-    clock, review, looked_at = SliceClock(viewer), mask.metadata[METADATA][REVIEW], []
+    clock, review, looked_at = SliceClock(weakref.ref(viewer)), mask.metadata[METADATA][REVIEW], []
     clock.looked_at.connect(looked_at.append)
     clock.follow(mask)
     clock.tick()
     for z, seconds in ((2, 5), (0, 1), (3, 3)):
         viewer.dims.set_current_step(0, z)
         stay(clock, at_work, seconds)
-    assert review.seconds == {2: 5, 0: 1, 3: 3}
+    clock.follow(None)
+    stay(clock, at_work, 5)
+    assert review.seconds == {2: 5, 0: 1, 3: 8}, "it is selected"
+    viewer.layers.selection.clear()
+    stay(clock, at_work, 5)
+    clock.follow(mask)
     assert looked_at == [mask, mask], "a second is not looking"
     at_work["window"] = None
     stay(clock, at_work, 5)
@@ -62,7 +68,7 @@ def test_time_goes_to_the_slice_in_view(qtbot, mask, at_work):
     viewer.layers.remove(mask)
     stay(clock, at_work, 5)
     clock.follow(None)
-    assert review.seconds == {2: 5, 0: 1, 3: 3}
+    assert review.seconds == {2: 5, 0: 1, 3: 8}
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def press(viewer, key):
 
 def correct(window, z):
     """Paint a few voxels on a slice of the mask that the model wrote otherwise."""
+    window.viewer.dims.set_point(0, z)
     plane = window.mask.data[z]
     window.mask.selected_label = 0 if plane[16, 16] else 1
     window.mask.mode = "paint"
@@ -215,7 +216,7 @@ def test_learning_again_keeps_what_a_person_said(predicted):
         undoing.redo()
     assert (mask.visible, after.visible) == (False, True)
     np.testing.assert_array_equal(after.data, painted)
-    names = ["painting on slice 1", "marked slice 3 as right", "painting on slice 3", "marked slice 0 as right"]
+    names = ["painting on slice 2", "marked slice 3 as right", "painting on slice 1", "marked slice 0 as right"]
     names += ["learning from corrections", "painting on slice 0"]
     for name in reversed(names):
         assert predicted.workspace.history.next_undo.name == name

@@ -42,8 +42,10 @@ def test_what_a_person_changed_is_known_and_undone_is_not(review, written):
 def test_states_of_slices(review, written):
     mask, paint = written.copy(), np.zeros(GRID, np.uint8)
     mask[1, 0, 0] = mask[3, 0, 0] = 1
+    mask[4, 0, 0] = 1
     paint[[0, 1], 5, 5] = BACKGROUND
     review.reviewed = {3}
+    review.touch(1)
     summary = review.summary(mask, paint)
     assert summary.states == (
         SliceState.PAINTED,
@@ -54,6 +56,25 @@ def test_states_of_slices(review, written):
     )
     assert summary.can_teach
     assert summary.sentence() == "1 slice reviewed, 1 more corrected; 2 of 5 not looked at."
+
+
+def test_what_changed_from_another_slice_was_not_looked_at(review, written):
+    mask, paint = written.copy(), np.zeros(GRID, np.uint8)
+    mask[:3, 1:4, 1:4], paint[2:, 0] = 0, 1
+    review.touch(1)
+    review.copied = {3, 4}
+    review.spend(2, 5.0)
+    expected = [SliceState.PREDICTED, SliceState.CORRECTED, SliceState.CORRECTED, *2 * [SliceState.PREDICTED]]
+    following = Review(Path("next.unet"))
+    following.take_notes(json.loads(json.dumps(review.notes())))
+    for known in (review, following):
+        for z, plane in enumerate(written):
+            known.note(z, plane)
+        summary = known.summary(mask, paint)
+        assert list(summary.states) == expected
+        assert summary.corrected == {0: 9, 1: 9, 2: 9}, "the person stands for them all the same"
+    review.touch(3)
+    assert review.summary(mask, paint).states[3] is SliceState.PAINTED
 
 
 def test_a_person_stands_for_reviewed_slices_and_corrections(review, written):

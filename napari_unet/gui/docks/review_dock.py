@@ -20,7 +20,6 @@ from napari_unet.gui.widgets.undo_buttons import UndoButtons
 from napari_unet.gui.work.activity import is_along_slices, look_at_place, look_at_slice, slice_in_view
 from napari_unet.gui.work.recount import Recount
 from napari_unet.gui.work.refining import amount, names_of
-from napari_unet.gui.work.slice_clock import SliceClock
 from napari_unet.review.corrections import Review, ReviewSummary
 from napari_unet.review.effort import duration
 from napari_unet.review.looking import Suggestion
@@ -64,7 +63,6 @@ class ReviewDock(Dock):
             self.time.addItem(words, seconds)
         self.time.setCurrentIndex(self.time.findData(DEFAULT_SECONDS))
         self.effort = EffortPanel()
-        self.clock = SliceClock(self.workspace.viewer, self)
         self.panel = JobPanel(self.workspace.learning_again, "Learn from corrections", can_stop=True)
         self.live = LivePanel(self.workspace.live, self._images)
         self.comparison = ComparisonPanel(self.workspace.learning_again)
@@ -94,8 +92,8 @@ class ReviewDock(Dock):
         self.mask_box.chosen.connect(self._take_mask)
         for signal in (self.strip.chosen, self.effort.chosen):
             signal.connect(self._look_at)
-        self.clock.looked_at.connect(self._looked_at)
-        self.clock.counted.connect(self._show_slice)
+        self.workspace.clock.looked_at.connect(self._looked_at)
+        self.workspace.clock.counted.connect(self._show_slice)
         self.right_button.clicked.connect(self.mark_slice)
         self.next.button.clicked.connect(self.go_to_next)
         self.next.chosen.connect(self._go_to)
@@ -140,7 +138,9 @@ class ReviewDock(Dock):
         self.panel.disconnect_activity()
         self.live.disconnect_live()
         self.recount.follow((), None)
-        self.clock.follow(None)
+        self.workspace.clock.looked_at.disconnect(self._looked_at)
+        self.workspace.clock.counted.disconnect(self._show_slice)
+        self.workspace.clock.follow(None)
         self.mask_box.disconnect_viewer()
 
     def start(self) -> None:
@@ -173,8 +173,8 @@ class ReviewDock(Dock):
             self.recount.count()
 
     def _looked_at(self, mask: Labels) -> None:
-        self.workspace.keeper.keep_soon(mask)
-        self.recount.count_soon()
+        if mask is self.mask_box.layer:
+            self.recount.count_soon()
 
     def go_to_next(self) -> None:
         """Show the slice to look at next, with the place on it in the middle."""
@@ -202,7 +202,7 @@ class ReviewDock(Dock):
         self.next.follow(review)
         self.strip.show_states(())
         self.effort.show_effort((), (), str, str)
-        self.clock.follow(None if review is None else mask)
+        self.workspace.clock.follow(None if review is None else mask)
         if mask is None or review is None:
             self.recount.follow((), None)
             info = None if mask is None else ReviewInfo(mask.name, problem=NOT_PREDICTED)

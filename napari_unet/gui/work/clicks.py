@@ -14,6 +14,7 @@ from napari_unet.annotation import BACKGROUND, UNPAINTED
 from napari_unet.errors import BadInput
 from napari_unet.gui.layers.edits import Edit, SlicePart, can_edit
 from napari_unet.gui.layers.scans import classes_of, mask_shape_of, review_of, scan_of, voxels_of
+from napari_unet.gui.work.activity import is_along_slices
 from napari_unet.gui.work.refining import amount, names_of
 from napari_unet.gui.work.undoing import LayerStep
 from napari_unet.strokes import Limits
@@ -68,6 +69,11 @@ class Click:
     removed: int = UNPAINTED
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def z(self) -> int:
+        """The slice of the scan that it was made on, or that the line begins on."""
+        return int(_folded(self.corners, voxels_of(self.source).shape)[0, 0])
+
     def check(self) -> None:
         """Raise when it cannot come to anything.
 
@@ -91,12 +97,29 @@ class Click:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a click comes to: in words, what it is called in the undo, and what changes or is accepted."""
+    """What a click comes to: in words, what it is called in the undo, and what changes or is accepted.
+
+    ``begun`` are the slices of paint that nothing was painted on before.
+    """
 
     text: str
     edit: Edit
     parts: tuple[SlicePart, ...] = ()
     accepted: "Piece | None" = None
+    begun: frozenset[int] = frozenset()
+
+
+def note_click(viewer: ViewerModel, click: Click, outcome: Outcome) -> None:
+    """Note in the reviews of the masks which slice was looked at, and which ones got paint from there."""
+    for mask in {click.source, click.target}:
+        review = review_of(mask)
+        if review is None:
+            continue
+        if is_along_slices(viewer, mask):
+            review.touch(click.z)
+        if mask is not click.target:
+            review.copied = review.copied | outcome.begun - {click.z}
+            mask.refresh(thumbnail=False, extent=False)  # whoever counts or keeps what is reviewed hears of it
 
 
 def outcome_of(click: Click) -> Outcome:
@@ -116,7 +139,7 @@ def outcome_of(click: Click) -> Outcome:
         if not accepted.where.any():
             raise BadInput(f"This piece of {name} is accepted already.")
         return Outcome(f"Accepted: {amount(piece.voxels, scan.voxel_ml)} of {name}.", edit, accepted=accepted)
-    parts, spared = _parts(click, scan, edit, replace(piece, where=where), label)
+    parts, spared, begun = _parts(click, scan, edit, replace(piece, where=where), label)
     if not parts:
         why = "it is protected, or painted already" if spared else "it is so already"
         raise BadInput(f"Nothing of this piece of {name} changes: {why}.")
@@ -129,7 +152,7 @@ def outcome_of(click: Click) -> Outcome:
         text = f"Accepted: {how_much} of {name}, painted now."
     if click.tool is Tool.SPLIT and label == UNPAINTED:
         text = f"Split: {amount(piece.voxels, scan.voxel_ml)} of {name} is a piece by itself now, behind a gap."
-    return Outcome(text, edit, parts)
+    return Outcome(text, edit, parts, begun=begun)
 
 
 def _not_known_yet(mask: Labels, scan: "Scan", piece: "Piece") -> "Piece":
@@ -186,11 +209,13 @@ def _folded(corners: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.in
     return np.column_stack([z, corners[:, -2:]])
 
 
-def _parts(click: Click, scan: "Scan", edit: Edit, piece: "Piece", label: int) -> tuple[tuple[SlicePart, ...], bool]:
-    """Collect what changes when a piece gets a label, and tell whether some of it has to stay."""
+def _parts(
+    click: Click, scan: "Scan", edit: Edit, piece: "Piece", label: int
+) -> tuple[tuple[SlicePart, ...], bool, frozenset[int]]:
+    """Collect what changes when a piece gets a label; tell whether some has to stay, and which slices were empty."""
     target = np.asarray(scan.fold(voxels_of(click.target)))
     leading = click.target.data.shape[:-2]
-    parts, spared, (slices, *box) = [], False, piece.box
+    parts, begun, spared, (slices, *box) = [], set(), False, piece.box
     for z, where in zip(range(slices.start, slices.stop), piece.where, strict=True):
         before = target[z]
         after = before.copy()
@@ -201,8 +226,10 @@ def _parts(click: Click, scan: "Scan", edit: Edit, piece: "Piece", label: int) -
         spared |= bool((where & ~free).any())
         here[free] = label
         place = tuple(int(index) for index in np.unravel_index(z, leading)) if leading else ()
-        parts.append(SlicePart.of(edit, place, before, after))
-    return tuple(part for part in parts if part is not None), spared
+        if (part := SlicePart.of(edit, place, before, after)) is not None:
+            parts.append(part)
+            begun |= set() if before.any() else {z}
+    return tuple(parts), spared, frozenset(begun)
 
 
 class Accepted(LayerStep):

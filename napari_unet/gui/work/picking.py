@@ -17,7 +17,7 @@ from napari_unet.annotation import BACKGROUND
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.gui.layers.edits import make_edit
 from napari_unet.gui.work.background import Background
-from napari_unet.gui.work.clicks import Accepted, Click, Outcome, Tool, outcome_of, warm_up
+from napari_unet.gui.work.clicks import Accepted, Click, Outcome, Tool, note_click, outcome_of, warm_up
 from napari_unet.history import History
 
 CLICK_PIXELS = 4
@@ -134,6 +134,7 @@ class Picking(QObject):
             self._history.add(step)
         else:
             make_edit(layer, outcome.parts)
+        note_click(self._viewer, click, outcome)
         self.said.emit(f"{outcome.text} Ctrl+Z takes it back.")
 
     def _failed(self, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""How long a person works on each slice of a mask."""
+"""Which slices of a mask a person works on, and how long on each."""
 
 import weakref
 from time import monotonic
@@ -10,15 +10,28 @@ from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui.layers.edits import revision
-from napari_unet.gui.layers.scans import review_of
+from napari_unet.gui.layers.scans import images_beneath, review_of
 from napari_unet.gui.work.activity import is_along_slices, slice_in_view
 from napari_unet.review.effort import Attention
 
 TICK_MS = 500
 
 
+def note_stroke(viewer: ViewerModel, layer: Labels) -> None:
+    """Note in the reviews of masks that somebody painted on the slice in view, on them or on paint of their scan."""
+    if not is_along_slices(viewer, layer):
+        return
+    z = slice_in_view(viewer, layer)
+    for mask in viewer.layers:
+        review = review_of(mask) if isinstance(mask, Labels) else None
+        if review is not None and (mask is layer or images_beneath(viewer, mask) == images_beneath(viewer, layer)):
+            review.touch(z)
+
+
 class SliceClock(QObject):
     """Notes in the review of a mask how long each slice was in view with a person at work.
+
+    The mask is the selected layer, or, when no model wrote that, the one in the Review dock.
 
     It looks every half second whether the mouse moved, another slice came into view or the mask changed: to listen to
     the mouse would slow the brush down.
@@ -26,7 +39,7 @@ class SliceClock(QObject):
     Parameters
     ----------
     viewer
-        The viewer.
+        The viewer; it is not kept alive.
     """
 
     counted = Signal()
@@ -34,27 +47,37 @@ class SliceClock(QObject):
     looked_at = Signal(object)
     """One more slice of this mask was looked at."""
 
-    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = weakref.ref(viewer)
+    def __init__(self, viewer: weakref.ref[ViewerModel]) -> None:
+        super().__init__()
+        self._viewer = viewer
         self._mask: Labels | None = None
         self._attention = Attention()
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.tick)
 
+    def start(self) -> None:
+        """Count from now on."""
+        self._timer.start()
+
+    def close(self) -> None:
+        """Count no more: the window is gone."""
+        self._timer.stop()
+        self._mask = None
+
     def follow(self, mask: Labels | None) -> None:
-        """Be about this mask, or about none."""
+        """Be about this mask while no other is selected, or about none."""
         self._mask = mask
-        if mask is None:
-            self._timer.stop()
-        else:
-            self._timer.start()
 
     def tick(self) -> None:
         """Note what passed since the last time."""
         viewer, mask = self._viewer(), self._mask
-        if viewer is None or mask is None or mask not in viewer.layers:
+        if viewer is None:
+            return
+        active = viewer.layers.selection.active
+        if isinstance(active, Labels) and active.visible and review_of(active) is not None:
+            mask = active
+        if mask is None or mask not in viewer.layers:
             return
         mouse = QCursor.pos()
         sign = (mouse.x(), mouse.y(), viewer.dims.current_step, revision(mask))

@@ -23,6 +23,7 @@ from napari_unet.gui.layers.edits import (
     revision,
 )
 from napari_unet.gui.work.activity import is_along_slices, slice_in_view
+from napari_unet.gui.work.slice_clock import note_stroke
 from napari_unet.history import History, Step
 
 UNDO_KEY, REDO_KEY = KeyMod.CtrlCmd | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
@@ -241,9 +242,11 @@ class Undoing:
         self._history.settle()
 
     def _painted(self, event: Any) -> None:
-        layer = event.source
+        viewer, layer = self._viewer(), event.source
         self._history.add(Change(self._viewer, layer, event.value))
         self._revisions[layer] = revision(layer)
+        if viewer is not None and not entry_name(event.value):
+            note_stroke(viewer, layer)
 
     def _drawn(self, event: Any) -> None:
         """Look whether somebody else took something back: nothing but drawing the layer anew tells of it."""

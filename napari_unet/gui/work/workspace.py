@@ -26,6 +26,7 @@ from napari_unet.gui.work.predicting import Prediction, Wish
 from napari_unet.gui.work.projects import Projects
 from napari_unet.gui.work.refining import Refinement, RefinePreview
 from napari_unet.gui.work.scoring import Scoring
+from napari_unet.gui.work.slice_clock import SliceClock
 from napari_unet.gui.work.suggesting import Suggesting
 from napari_unet.gui.work.training import Training
 from napari_unet.gui.work.undoing import Undoing
@@ -63,6 +64,8 @@ class Workspace:
         self.keeper = Keeper(self._viewer, self.session, self.exchange.folder)
         self.marking = Marking(self._viewer, self.history)
         self.marking.changed.connect(self.keeper.keep_soon)
+        self.clock = SliceClock(self._viewer)
+        self.clock.looked_at.connect(self.keeper.keep_soon)
         surroundings = Surroundings(self._viewer, self.session, self.exchange, self.background, self.history)
         self.training = Training(surroundings, self.engine)
         self.live = Live(surroundings, JobRunner(self.background, LIVE_ENGINES))
@@ -162,6 +165,7 @@ class Workspace:
         self._docks += 1
         self.keeper.start()
         self.undoing.start()
+        self.clock.start()
         self.engine.warm()
         read_units()
         self.background.run(warm_up_colours, _nothing, _nothing)
@@ -198,6 +202,7 @@ class Workspace:
         self.refinery.close()
         self.background.close()
         self.projects.close()
+        self.clock.close()
         self.keeper.close()
         self.exchange.close()
 
