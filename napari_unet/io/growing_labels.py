@@ -19,12 +19,12 @@ from napari_unet.annotation import ClassInfo, count_labels
 from napari_unet.config import PredictConfig
 from napari_unet.errors import BadInput
 from napari_unet.events import Job, Result, SlicesDone
+from napari_unet.io.ome_zarr_labels import is_image
 from napari_unet.io.zarr_file import (
     SUFFIX,
     about_labels,
     enter_in_list,
     in_zarr,
-    multiscales_of,
     open_zarr,
     zarr_library,
 )

@@ -146,19 +146,17 @@ class Child:
         """Ask the job to end at its next yield with nothing to show; ``Closed`` comes when it has."""
         self._send(pickle.dumps(Close()))
 
-    def end(self) -> None:
-        """End the process at once. No further message comes."""
+    def kill(self) -> None:
+        """End the process; no further message comes. A large one takes longer to be gone than a window may stand."""
         self._on_message = _nobody
         with contextlib.suppress(OSError):
             self._process.kill()
-        self._process.wait()
-        for thread in (self._listener, self._reader):
-            if thread is not threading.current_thread():
-                thread.join()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+
+    def end(self) -> None:
+        """End the process, and wait until it is gone. No further message comes."""
+        self.kill()
+        if self._listener is not threading.current_thread():
+            self._listener.join()
 
     def _send(self, message: bytes) -> None:
         stream = self._process.stdin
@@ -189,6 +187,11 @@ class Child:
             waited_for, self._busy = self._busy, False
         if waited_for:
             self._on_message(self._failure())
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     def _keep_lines(self) -> None:
         stream = self._process.stderr

@@ -53,7 +53,7 @@ def lent(scan: Scan, exchange: Exchange) -> ChunkedScan | SharedScan:
     OutOfMemory
         It has to be copied, and the disk that holds temporary files is full.
     """
-    import cloudpickle  # comes with dask
+    import cloudpickle  # comes with dask, and without types
 
     told = _Limited()
     try:

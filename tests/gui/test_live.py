@@ -40,10 +40,10 @@ def test_it_learns_from_paint_makes_room_and_leaves_a_model(painting, phantom):
     box.click()
     painting.until(lambda: not live.running and live._runner.child is None)
     assert line.text() == "", "nothing was learned"
-    box.click()
-    painting.until(lambda: "Paint some of a class" in line.text())
     offered = []
     painting.viewer.layers.events.inserted.connect(lambda event: offered.append(event.value.editable))
+    box.click()
+    painting.until(lambda: "Paint some of a class" in line.text())
     stroke(painting, 1, phantom)
     said = painting.paint.data.copy()
     painting.until(lambda: live.running and outlined(painting, 1))
@@ -62,7 +62,7 @@ def test_it_learns_from_paint_makes_room_and_leaves_a_model(painting, phantom):
     assert painting.workspace.session.state.model.name == "scan live model"
     painting.until(lambda: live._runner.child is None)
     assert LIVE_NAME not in painting.viewer.layers
-    assert not list(painting.workspace.exchange.folder.glob("*.raw"))
+    painting.until(lambda: not list(painting.workspace.exchange.folder.glob("*.raw")))
 
 
 def test_a_training_has_the_processor_and_its_model_is_gone_on_from(painting, phantom):
@@ -72,12 +72,34 @@ def test_a_training_has_the_processor_and_its_model_is_gone_on_from(painting, ph
     painting.until(lambda: outlined(painting, 1))
     painting.begin_to_train(painting.train_dock)
     painting.until(lambda: not live.running)
+    assert live.text == "Waits until the training is over."
     ending = painting.ended(painting.workspace.training, painting.workspace.training.stop_and_keep)
     assert "Trained" in ending.text
     painting.until(lambda: live.running and "step" in live.text)
     assert live._from == ((painting.image,), painting.workspace.session.state.model)
     painting.close("Train")
     assert not live.on
+
+
+def test_it_ends_with_its_scan_and_what_it_learned_stays(painting, phantom):
+    live, viewer = painting.live, painting.viewer
+    other = viewer.add_image(phantom.scan, name="other")
+    painting.train_dock.scan.choose([painting.image])
+    stroke(painting, 1, phantom)
+    painting.train_dock.live.box.click()
+    painting.until(lambda: outlined(painting, 1))
+    assert live._chosen() == (painting.paint, None)
+    live._images = (other,)
+    assert live._chosen() == (None, None), "paint of another scan that is as large"
+    live._images = (painting.image,)
+    viewer.layers.remove(painting.image)
+    assert not live.on
+    assert live.text == '"scan" was removed: it learns no more.'
+    painting.until(lambda: live._runner.child is None)
+    assert live.text.endswith('What it learned is the model "scan live model".')
+    assert live.text.startswith('"scan" was removed')
+    assert not painting.train_dock.live.box.isChecked()
+    assert LIVE_NAME not in viewer.layers
 
 
 def test_without_a_scan_it_is_grey(window):

@@ -11,6 +11,7 @@ from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import scan_info
 from napari_unet.gui.layers.edits import can_edit
 from napari_unet.gui.layers.scans import images_beneath, mask_shape_of, scan_of
+from napari_unet.gui.layers.stored_labels import too_large
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, ScanChooser, is_labels
 from napari_unet.gui.widgets.job_panel import JobPanel
 from napari_unet.gui.widgets.pipeline_menu import PipelineMenu
@@ -177,7 +178,7 @@ class RefineDock(Dock):
         info, spaced, editable = None, True, False
         if layer is not None:
             editable = can_edit(layer)
-            info = MaskInfo(layer.name, mask_shape_of(layer))
+            info = MaskInfo(layer.name, mask_shape_of(layer), too_large(layer))
             try:
                 spaced = scan_of(layer).unit == "mm"
             except UnetError as error:
@@ -201,7 +202,9 @@ class RefineDock(Dock):
 
     def _take_region(self) -> None:
         layer = self.region_box.layer
-        self.session.update(region=None if layer is None else MaskInfo(layer.name, mask_shape_of(layer)))
+        self.session.update(
+            region=None if layer is None else MaskInfo(layer.name, mask_shape_of(layer), too_large(layer))
+        )
         self._preview_soon()
 
     def _take_steps(self, config: RefineConfig) -> None:

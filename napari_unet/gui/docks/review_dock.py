@@ -9,6 +9,7 @@ from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, line, rows
 from napari_unet.gui.docks.train_dock import TIMES
 from napari_unet.gui.layers.scans import classes_of, images_beneath, review_of, scan_of, voxels_of
+from napari_unet.gui.layers.stored_labels import too_large
 from napari_unet.gui.widgets.choosers import NO_MASK, ComboBox, LayerChooser, is_labels
 from napari_unet.gui.widgets.comparison_panel import ComparisonPanel
 from napari_unet.gui.widgets.effort_panel import EffortPanel
@@ -205,7 +206,7 @@ class ReviewDock(Dock):
         self.workspace.clock.follow(None if review is None else mask)
         if mask is None or review is None:
             self.recount.follow((), None)
-            info = None if mask is None else ReviewInfo(mask.name, problem=NOT_PREDICTED)
+            info = None if mask is None else ReviewInfo(mask.name, problem=too_large(mask) or NOT_PREDICTED)
         else:
             scan, info = scan_of(mask), ReviewInfo(mask.name)
 

@@ -13,6 +13,7 @@ from napari_unet.events import EpochDone, Event
 from napari_unet.gui.docks.dock import Dock, Folded, line, rows
 from napari_unet.gui.layers.paint import PaintCounter, choose_background, new_paint_layer
 from napari_unet.gui.layers.scans import classes_of, mask_shape_of, scan_of, show_classes, with_colour
+from napari_unet.gui.layers.stored_labels import too_large
 from napari_unet.gui.widgets.beginnings import BeginningChooser
 from napari_unet.gui.widgets.choosers import NO_PAINT, ComboBox, LayerChooser, ScanChooser, is_labels
 from napari_unet.gui.widgets.class_list import ClassList
@@ -246,7 +247,7 @@ class TrainDock(Dock):
 
     def _take_paint(self) -> None:
         layer = self.paint.layer
-        info = None if layer is None else MaskInfo(layer.name, mask_shape_of(layer))
+        info = None if layer is None else MaskInfo(layer.name, mask_shape_of(layer), too_large(layer))
         self._summary = None
         self.session.update(paint=info, paint_summary=None)
         self._follow_paint(layer, self._scan())
@@ -269,6 +270,7 @@ class TrainDock(Dock):
             layer.events.selected_label.connect(self._show_selected)
             layer.events.mode.connect(self._show_selected)
         fits = layer is not None and scan is not None and mask_shape_of(layer) == scan.mask_shape
+        fits = fits and not too_large(layer)
         self.counter.follow(layer if fits else None, scan)
 
     def _new_paint(self) -> None:

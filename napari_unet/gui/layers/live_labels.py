@@ -105,9 +105,9 @@ class LiveLabels(QObject):
             np.copyto(self._folded[z], source[z], where=free)
         self._draw_soon()
 
-    def replace(self, z: int, source: NDArray[np.uint8]) -> None:
-        """Take slice ``z`` over from ``source`` (Z, Y, X): for previews, which nobody paints on."""
-        self._folded[z] = source[z]
+    def replace(self, z: int, labels: NDArray[np.uint8]) -> None:
+        """Show these labels, (Y, X), on slice ``z``: for previews, which nobody paints on."""
+        self._folded[z] = labels
         self._draw_soon()
 
     def show_empty(self) -> None:

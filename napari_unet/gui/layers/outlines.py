@@ -47,6 +47,27 @@ def outline_labels(
     return labels
 
 
+def outlined(labels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Leave of each class its edge.
+
+    napari's own contours say the same, but are found anew for each slice that comes into view, which one notices.
+
+    Parameters
+    ----------
+    labels
+        (Y, X).
+    width
+        Of the edge, in voxels.
+    """
+    inside = np.ones(labels.shape, np.bool_)
+    for one, other in ((labels, inside), (labels.T, inside.T)):
+        for step in range(1, width + 1):
+            same = one[step:] == one[:-step]
+            other[step:] &= same
+            other[:-step] &= same
+    return np.where(inside, np.uint8(0), labels)
+
+
 class Outlines:
     """A layer of outlines on a scan, which nobody paints on; what was selected stays selected.
 

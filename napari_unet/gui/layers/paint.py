@@ -8,10 +8,21 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.annotation import BACKGROUND, ClassInfo, PaintSummary, as_paint, count_slices, new_class
-from napari_unet.gui.layers.scans import METADATA, SCAN_LAYERS, class_look, place_of, review_of, scan_of, voxels_of
+from napari_unet.gui.layers.scans import (
+    METADATA,
+    SCAN_LAYERS,
+    class_look,
+    mask_shape_of,
+    place_of,
+    review_of,
+    scan_of,
+    voxels_of,
+)
+from napari_unet.gui.layers.stored_labels import too_large
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.recount import Recount
 from napari_unet.scan import Scan
+from napari_unet.session import State
 
 BACKGROUND_KEY = "G"
 """Chooses background in a paint layer; napari uses it for nothing there."""
@@ -47,6 +58,27 @@ def new_paint_layer(viewer: ViewerModel, image: Image, known: Sequence[ClassInfo
     return layer
 
 
+def chosen_paint(viewer: ViewerModel, state: State, images: Sequence[Image], shape: tuple[int, ...]) -> Labels | None:
+    """Find the paint that is chosen to train with, if it is that of a scan: another one may be as large.
+
+    Parameters
+    ----------
+    viewer
+        Where it is.
+    state
+        What is chosen.
+    images
+        The layers of the scan; none where it is not open.
+    shape
+        Of a mask of the scan, as the user sees it.
+    """
+    info, scan = state.paint, state.train_scan
+    if info is None or info.name not in viewer.layers or (images and scan and scan.name != images[0].name):
+        return None
+    layer = viewer.layers[info.name]
+    return layer if isinstance(layer, Labels) and mask_shape_of(layer) == shape else None
+
+
 def choose_background(layer: Labels) -> None:
     """Let the brush paint background (key G)."""
     layer.selected_label = BACKGROUND
@@ -63,7 +95,7 @@ def is_paint(layer: Labels, chosen: str) -> bool:
     chosen
         The name of the layer that is chosen as paint.
     """
-    if review_of(layer) is not None:
+    if review_of(layer) is not None or too_large(layer):
         return False
     return layer.name == chosen or bool((voxels_of(layer).max(initial=0)) == BACKGROUND)
 

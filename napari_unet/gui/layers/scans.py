@@ -253,7 +253,7 @@ def images_beneath(viewer: ViewerModel, mask: Labels) -> list[Image]:
 def voxels_of(layer: Labels) -> NDArray[Any]:
     """Give the labels themselves, of the finest level; lazy ones lazy."""
     voxels: NDArray[Any] = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    return voxels
+    return voxels if hasattr(voxels, "reshape") else da.from_array(voxels)
 
 
 def review_of(layer: Labels) -> Review | None:

@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -136,12 +137,16 @@ class Activity(Work):
         self._lent.append(shared)
         return shared
 
+    def _remove(self, *shared: SharedArray | SharedScan) -> None:
+        """Remove arrays, in a thread: the files of a large scan take half a second."""
+        self._background.run(partial(self._exchange.remove, *shared), _nothing, _nothing)
+
     def _finish(self, ending: Ending) -> None:
         self._active = False
         if self.announced:
             self._session.ended(self.verb)
         self._clean_up(ending)
-        self._exchange.remove(*self._lent)
+        self._remove(*self._lent)
         self._lent.clear()
         self.ended.emit(ending)
 
@@ -305,3 +310,7 @@ def is_along_slices(viewer: ViewerModel, layer: Layer) -> bool:
     """Whether the view shows one slice of a layer's scan: it is not in 3-D, nor turned to cut across the slices."""
     before = viewer.dims.ndim - layer.ndim
     return not any(before + axis in viewer.dims.displayed for axis in _slice_axes(layer))
+
+
+def _nothing(outcome: object) -> None:
+    """Make nothing of it: what could not be removed goes with the folder."""

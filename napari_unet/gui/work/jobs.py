@@ -60,7 +60,6 @@ class JobRunner(QObject):
     def warm(self) -> None:
         """Let the process stand ready."""
         if self._child is not None and not self._child.alive:
-            self._child.end()  # closes its pipes
             self._child = None
         if self._child is None:
             self._child = Child(self._hear, self._warm)
@@ -120,7 +119,7 @@ class JobRunner(QObject):
         self._job += 1
         child, self._child = self._child, None
         if child is not None:
-            child.end()
+            child.kill()
 
     def _begin(self, request: Request) -> None:
         self.warm()
@@ -157,7 +156,7 @@ class JobRunner(QObject):
         """End a process that does not hear; another takes its place."""
         child, self._child = self._child, None
         if child is not None:
-            child.end()
+            child.kill()
         self._end(Closed())
         self.warm()
 

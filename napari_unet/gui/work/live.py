@@ -5,25 +5,24 @@ nothing else wants the processor while somebody paints; and a round ends by itse
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
 
-from napari_unet.annotation import ClassInfo, as_paint, classes_for, with_background
-from napari_unet.config import Unpainted
+from napari_unet.annotation import ClassInfo, classes_for
 from napari_unet.errors import UnetError
 from napari_unet.events import Event, Preview, Progress, Started
 from napari_unet.gui.layers.edits import revision
 from napari_unet.gui.layers.live_labels import LiveLabels
+from napari_unet.gui.layers.outlines import outlined
+from napari_unet.gui.layers.paint import chosen_paint
 from napari_unet.gui.layers.scans import (
     classes_of,
-    mask_shape_of,
+    images_beneath,
     review_of,
     scan_of,
     show_classes,
@@ -32,12 +31,11 @@ from napari_unet.gui.layers.scans import (
 )
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.live_table import Said, Table
 from napari_unet.gui.work.naming import free_name
 from napari_unet.model_file import SUFFIX
-from napari_unet.review.corrections import Review
-from napari_unet.runner import Exchange, SharedArray, SharedScan
 from napari_unet.runner.live import LiveDone, LiveRequest
-from napari_unet.scan import Scan, stack_channels
+from napari_unet.scan import stack_channels
 from napari_unet.session import TrainedModel, Verb
 
 LIVE_NAME = "U-Net live"
@@ -49,55 +47,9 @@ GLANCE_MS = 200
 ROUND_SECONDS = 30.0
 """How long it learns after the last stroke."""
 OUTLINE = 2
-"""Screen pixels; what is beneath is to be seen, since it is painted on."""
-BUSY = frozenset({Verb.TRAIN, Verb.PREDICT, Verb.REVIEW})
+"""Voxels; what is beneath is to be seen, since it is painted on."""
+BUSY = (Verb.REVIEW, Verb.TRAIN, Verb.PREDICT)
 """It makes room for these."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Said:
-    """What a person says of a scan: the paint and a mask under review, both (Z, Y, X), and how to read them."""
-
-    paint: NDArray[Any] | None
-    unpainted: Unpainted
-    mask: NDArray[Any] | None
-    review: Review | None
-
-    def on(self, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Give it as paint of slice ``z``, (Y, X), of which nothing else is known; corrections come before paint."""
-        known = np.zeros(shape, np.uint8)
-        if self.paint is not None:
-            known = with_background(as_paint(np.asarray(self.paint[z : z + 1]), "the paint"), self.unpainted)[0]
-        if self.mask is not None and self.review is not None:
-            lesson = self.review.lesson_on(z, as_paint(np.asarray(self.mask[z]), "the mask"))
-            np.copyto(known, lesson, where=lesson != 0)
-        return known
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """What both processes see: the scan, what is known of it, and the preview."""
-
-    key: str
-    scan: SharedScan
-    known: SharedArray
-    preview: SharedArray
-
-    @classmethod
-    def laid(cls, key: str, scan: Scan, exchange: Exchange) -> "_Table":
-        """Copy a scan, of which nothing is known yet."""
-        known, preview = (exchange.empty(scan.grid, np.uint8) for _ in range(2))
-        return cls(key, exchange.put_scan(scan), known, preview)
-
-    def take(self, said: _Said) -> set[int]:
-        """Take over what a person says now; give the slices that changed."""
-        known, changed = self.known.open(writable=True), set()
-        for z, before in enumerate(known):
-            now = said.on(z, before.shape)
-            if not np.array_equal(before, now):
-                known[z] = now
-                changed.add(z)
-        return changed
 
 
 class Live(ScanActivity):
@@ -118,11 +70,12 @@ class Live(ScanActivity):
         self._layers: tuple[Labels, ...] = ()
         self._revisions: Sequence[object] = ()
         self._keys = map(str, count(1))
-        self._table: _Table | None = None
+        self._table: Table | None = None
         self._from: object = None
         self._untold: set[int] = set()
         self._learned = False
         self._saves_to = ""
+        self._why_off = ""
         self._classes: tuple[ClassInfo, ...] = ()
         self._preview: LiveLabels | None = None
         self._pause = self._timer(PAUSE_MS, self._learn)
@@ -150,16 +103,24 @@ class Live(ScanActivity):
         self._runner.warm()
         self._session.changed.connect(self._session_changed)
         viewer.dims.events.current_step.connect(self._view_changed)
+        viewer.layers.events.removed.connect(self._layer_removed)
+        self._lay_preview(viewer)
         self.switched.emit(True)
         self._say("Waits for paint.")
         self._session_changed()
         self._pause.start()
 
-    def switch_off(self) -> None:
-        """Learn no more; what was learned is a model of the window."""
+    def switch_off(self, why: str = "") -> None:
+        """Learn no more; what was learned is a model of the window.
+
+        Parameters
+        ----------
+        why
+            A sentence, where it was not a person who switched it off.
+        """
         if not self.on:
             return
-        self._let_go()
+        self._let_go(why)
         if self._active:
             self.cancel(patiently=True)
         else:
@@ -173,8 +134,8 @@ class Live(ScanActivity):
         self._runner.close()
         self._clear()
 
-    def _let_go(self) -> None:
-        self.on = False
+    def _let_go(self, why: str = "") -> None:
+        self.on, self._why_off = False, why
         self._pause.stop()
         self._glance.stop()
         self._follow_layers(())
@@ -182,28 +143,42 @@ class Live(ScanActivity):
         viewer = self._viewer()
         if viewer is not None:
             viewer.dims.events.current_step.disconnect(self._view_changed)
+            viewer.layers.events.removed.disconnect(self._layer_removed)
         self.switched.emit(False)
-        self._say("")
+        self._say(why)
 
     # --- what a person does
 
     def _session_changed(self, state: object = None) -> None:
         """Follow the paint and the mask that are chosen now, and make room for what is under way."""
         self._follow_layers([layer for layer in self._chosen() if layer is not None])
-        if self._active and BUSY & self._session.state.running:
-            self.cancel(patiently=True)
+        if waits := self._waits():
             self._pause.start()
+            if self._active:
+                self.cancel(patiently=True)
+            else:
+                self._say(waits)
+
+    def _layer_removed(self, event: Any) -> None:
+        if event.value in self._images:
+            self.switch_off(f'"{event.value.name}" was removed: it learns no more.')
+
+    def _waits(self) -> str:
+        """Say what it waits for, if something else has the processor."""
+        verb = next((verb for verb in BUSY if verb in self._session.state.running), None)
+        return "" if verb is None else f"Waits until the {verb} is over."
 
     def _chosen(self) -> tuple[Labels | None, Labels | None]:
         """Give the paint and the mask under review that are chosen in the docks and lie on the scan."""
         viewer, state = self._viewer(), self._session.state
-        chosen: list[Labels | None] = []
-        for info in (state.paint, state.review):
-            layer = viewer.layers[info.name] if viewer is not None and info and info.name in viewer.layers else None
-            fits = isinstance(layer, Labels) and mask_shape_of(layer) == self._shape()
-            chosen.append(layer if fits else None)
-        paint, mask = chosen
-        mask = None if mask is None or review_of(mask) is None else mask
+        if viewer is None:
+            return None, None
+        info = state.review
+        layer = viewer.layers[info.name] if info is not None and info.name in viewer.layers else None
+        mask = layer if isinstance(layer, Labels) and review_of(layer) is not None else None
+        if mask is not None and images_beneath(viewer, mask)[:1] != list(self._images[:1]):
+            mask = None
+        paint = chosen_paint(viewer, state, self._images, self._shape())
         return None if paint is mask else paint, mask
 
     def _shape(self) -> tuple[int, ...]:
@@ -243,7 +218,7 @@ class Live(ScanActivity):
     # --- rounds
 
     def _learn(self) -> None:
-        if self._runner.running or BUSY & self._session.state.running:
+        if self._runner.running or self._waits():
             self._pause.start()
             return
         try:
@@ -253,21 +228,20 @@ class Live(ScanActivity):
             self._say(str(error))
 
     def _show_view(self) -> None:
-        if not (self._runner.running or self._pause.isActive() or BUSY & self._session.state.running):
+        if not (self._runner.running or self._pause.isActive() or self._waits()):
             self._ask(0.0)
 
     def _ask(self, seconds: float, model_path: str = "") -> None:
         viewer = self._viewer()
-        if viewer is None or not all(image in viewer.layers for image in self._images):
-            self.end()
+        if viewer is None:
             return
         paint, mask = self._chosen()
         scans = self._follow(viewer, self._images)
         start = self._model_to_begin_with(mask, sum(scan.channels for scan in scans))
-        if self._table is None or (self._images, start) != self._from:
+        if self._table is None or ((self._images, start) != self._from and not model_path):
             self._forget()
             self._from = (self._images, start)
-        said = _Said(
+        said = Said(
             None if paint is None else scans[0].fold(voxels_of(paint)),
             self._session.state.unpainted,
             None if mask is None else scans[0].fold(voxels_of(mask)),
@@ -277,8 +251,9 @@ class Live(ScanActivity):
         classes = self._name_classes(paint, mask)
 
         def make_request() -> LiveRequest:
-            table = self._table = self._table or _Table.laid(key, stack_channels(scans), exchange)
-            self._untold |= table.take(said)
+            table = self._table = self._table or Table.laid(key, stack_channels(scans), exchange)
+            if not model_path:  # to be saved as it is, also when the paint went with the scan
+                self._untold |= table.take(said)
             return LiveRequest(
                 table.key,
                 table.scan,
@@ -327,15 +302,16 @@ class Live(ScanActivity):
         elif isinstance(event, Preview):
             self._show(event.z)
 
+    def _lay_preview(self, viewer: ViewerModel) -> None:
+        """Add its layer with the click that switches it on: while one paints, that would hold up a stroke."""
+        classes = self._name_classes(*self._chosen())
+        self._preview = LiveLabels(
+            viewer, scan_of(self._images[0]), self._images[0], LIVE_NAME, classes, editable=False
+        )
+
     def _show(self, z: int) -> None:
-        viewer, image = self._viewer(), self._image
-        if viewer is None or image is None or self._scan is None or self._table is None or image not in viewer.layers:
-            return
-        if self._preview is None:
-            self._preview = LiveLabels(viewer, self._scan, image, LIVE_NAME, self._classes, editable=False)
-            self._preview.layer.contour = OUTLINE
-        if self._preview.shown:
-            self._preview.replace(z, self._table.preview.open())
+        if self._preview is not None and self._preview.shown and self._table is not None:
+            self._preview.replace(z, outlined(self._table.preview.open()[z], OUTLINE))
 
     def _on_result(self, result: object) -> str:
         assert isinstance(result, LiveDone)
@@ -348,8 +324,9 @@ class Live(ScanActivity):
 
     def _finish(self, ending: Ending) -> None:
         super()._finish(ending)
-        cancelled = "Learns when you pause." if self.on else ""
-        self._say(cancelled if ending.how is How.CANCELLED else ending.text)
+        cancelled = self._waits() or "Learns when you pause." if self.on else ""
+        text = cancelled if ending.how is How.CANCELLED else ending.text
+        self._say(f"{self._why_off} {text}".strip())
         if not self.on:
             QTimer.singleShot(0, self._settle)  # once everybody has heard of the ending
 
@@ -376,7 +353,7 @@ class Live(ScanActivity):
         """Begin anew the next time."""
         table, self._table = self._table, None
         if table is not None:
-            self._exchange.remove(table.scan, table.known, table.preview)
+            self._remove(table.scan, table.known, table.preview)
         self._untold.clear()
         self._learned, self._saves_to = False, ""
 

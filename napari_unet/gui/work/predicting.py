@@ -1,10 +1,10 @@
 """Prediction in the window: a mask that appears slice by slice as a new, editable layer."""
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -13,19 +13,25 @@ from qtpy.QtCore import QTimer, Signal
 
 from napari_unet.annotation import ClassInfo, count_labels
 from napari_unet.config import PredictConfig
-from napari_unet.errors import UnetError
-from napari_unet.events import Event, SlicesDone
+from napari_unet.errors import BadInput, UnetError
+from napari_unet.events import Event, SlicesDone, Started
 from napari_unet.gui.layers.live_labels import Kept, LiveLabels
-from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, place_of
+from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, is_of_another_scan, place_of
+from napari_unet.gui.layers.stored_labels import StoredLabels, folder, is_large, source_of
 from napari_unet.gui.widgets.scope import EVERYTHING, Scope
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.undoing import Shown
+from napari_unet.io.growing_labels import grown_beside, origin
 from napari_unet.keeping.provenance import about_model
 from napari_unet.review.corrections import Review
-from napari_unet.runner import PredictDone, PredictRequest, SharedArray
+from napari_unet.runner import PredictDone, PredictRequest, SharedArray, SharedScan
+from napari_unet.runner.large import LargePredictRequest, lent
 from napari_unet.scan import Scan, stack_channels
 from napari_unet.session import TrainedModel, Verb
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class _Unfinished:
 
     images: tuple[Image, ...]
     wish: Wish
-    result: LiveLabels
+    result: LiveLabels | StoredLabels
     name: str
     done: set[int]
 
@@ -89,7 +95,8 @@ class Prediction(ScanActivity):
         self._out: SharedArray | None = None
         self._probabilities: SharedArray | None = None
         self._uncertainty: SharedArray | None = None
-        self._result: LiveLabels | None = None
+        self._stored: tuple[Path, Any] | None = None
+        self._result: LiveLabels | StoredLabels | None = None
         self._kept: Kept | None = None
         self.layer: Callable[[], Labels | None] = _no_layer
         """Gives the layer of the latest result, while it is there."""
@@ -97,6 +104,7 @@ class Prediction(ScanActivity):
         self._wanted = 0
         self._unfinished: _Unfinished | None = None
         self._next: list[list[Image]] = []
+        self._is_next = False
 
     def start(
         self,
@@ -122,20 +130,27 @@ class Prediction(ScanActivity):
         Raises
         ------
         BadInput
-            The layers do not belong together.
+            The layers do not belong together, or more is wanted of a scan too large for memory than its labels.
         """
         viewer = self._viewer()
         if viewer is None:
             return
         scans = self._follow(viewer, images)
-        self._images, self._wish, self._next = tuple(images), wish, list(then)
+        large = any(map(is_large, scans))
+        if large and not (wish.labels_only and not wish.config.three_planes):
+            raise BadInput(
+                f'"{scans[0].name}" is too large for memory: of such a scan only labels are kept, on the disk. Switch '
+                "off what is shown or kept of probabilities and doubt, and three planes."
+            )
+        self._images, self._wish, self._next, self._is_next = tuple(images), wish, list(then), False
         self._result, self._done, self._kept = None, set(), kept
         self._review = Review(wish.models[0].path)
         wanted = tuple(range(scans[0].grid[0])) if wish.scope.slices is None else wish.scope.slices
         self._wanted = len(wanted)
         self._go_on()
-        slices = None if len(self._done) == 0 and wish.scope.slices is None else tuple(set(wanted) - self._done)
+        todo = None if len(self._done) == 0 and wish.scope.slices is None else tuple(set(wanted) - self._done)
         looked_at, exchange, review = self._looked_at, self._exchange, self._review
+        model_paths = tuple(str(model.path) for model in wish.models)
 
         def make_request() -> PredictRequest:
             scan = stack_channels(scans)
@@ -146,18 +161,31 @@ class Prediction(ScanActivity):
             if wish.show_uncertainty:
                 self._uncertainty = self._lend(exchange.empty(scan.grid, np.float16))
             return PredictRequest(
-                model_paths=tuple(str(model.path) for model in wish.models),
+                model_paths=model_paths,
                 scan=self._lend(exchange.put_scan(scan)),
                 out=self._out,
                 config=wish.config,
-                slices=slices,
+                slices=todo,
                 part=wish.scope.part,
                 look_at=looked_at,
                 probabilities=self._probabilities,
                 uncertainty=self._uncertainty,
             )
 
-        self._begin(make_request)
+        def make_large_request() -> LargePredictRequest:
+            scan, source = stack_channels(scans), source_of(images[0])
+            described = [model.description for model in wish.models]
+            made_by = origin(described, wish.config, wish.scope.part, scan.name, scan.grid, source)
+            path, labels = grown_beside(source, folder(), scan, described[0].foreground, made_by)
+            self._stored, self._done = (path, labels.array), labels.done & set(wanted)
+            seen = lent(scan, exchange)
+            if isinstance(seen, SharedScan):
+                self._lend(seen)
+            return LargePredictRequest(
+                model_paths, seen, str(path), made_by, wish.config, tuple(wanted), wish.scope.part, looked_at
+            )
+
+        self._begin(make_large_request if large else make_request)
 
     def _go_on(self) -> None:
         """Take up the layer of the same prediction that was cut short, if there is one."""
@@ -165,30 +193,46 @@ class Prediction(ScanActivity):
         if left and left.result.shown and left.images == self._images and left.wish == self._wish:
             self._result, self._done = left.result, left.done
             self._result.layer.name = left.name
-            self._review = self._result.layer.metadata[METADATA][REVIEW]
+            self._review = self._result.layer.metadata[METADATA].get(REVIEW, self._review)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, SlicesDone):
             self._review.looks |= event.looks
             self._show(event.slices)
+        elif isinstance(event, Started) and self._stored is not None:
+            self._show(())  # some of it may be there from before
 
     def _show(self, slices: Sequence[int]) -> None:
-        viewer = self._viewer()
-        if viewer is None or self._wish is None or self._out is None or self._scan is None or self._image is None:
-            return
         if self._result is None:
-            if self._image not in viewer.layers:
-                return
-            name = f"{self._scan.name} prediction"
-            foreground = [info for info in self._wish.classes if info.label]
-            about = {SCAN_LAYERS: tuple(image.name for image in self._images), REVIEW: self._review}
-            self._result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept, about=about)
-            self.layer = weakref.ref(self._result.layer)
-        predicted = self._out.open()
-        self._result.write(slices, predicted)
-        for z in slices:
-            self._review.note(z, predicted[z])
+            self._result = self._new_layer()
+        if self._result is None:
+            return
+        if isinstance(self._result, StoredLabels):
+            self._result.written()
+        elif self._out is not None:
+            predicted = self._out.open()
+            self._result.write(slices, predicted)
+            for z in slices:
+                self._review.note(z, predicted[z])
         self._done.update(slices)
+
+    def _new_layer(self) -> LiveLabels | StoredLabels | None:
+        """Make the layer of the result; None when there is no scan any more to put it on."""
+        viewer = self._viewer()
+        if viewer is None or self._wish is None or self._scan is None or self._image not in viewer.layers:
+            return None
+        name = f"{self._scan.name} prediction"
+        foreground = [info for info in self._wish.classes if info.label]
+        about: dict[str, Any] = {SCAN_LAYERS: tuple(image.name for image in self._images)}
+        result: LiveLabels | StoredLabels
+        if self._stored is not None:
+            result = StoredLabels(viewer, self._stored[1], self._image, name, foreground, about=about)
+        else:
+            about[REVIEW] = self._review
+            result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept, about=about)
+        if self._is_next or is_of_another_scan(self._image):
+            self.layer = weakref.ref(result.layer)
+        return result
 
     def _on_result(self, result: object) -> str:
         assert isinstance(result, PredictDone)
@@ -203,10 +247,13 @@ class Prediction(ScanActivity):
             labels = tuple(info.label for info in self._wish.classes)
             self._result.layer.metadata[METADATA][PROBABILITIES] = (self._probabilities.open(), labels)
         foreground = [info for info in self._wish.classes if info.label]
-        count = partial(volumes, self._result.labels, foreground, self._scan)
+        count = partial(volumes, self._result.slices, foreground, self._scan)
         self._background.run(count, self.volumes_counted.emit, self._not_counted)
         if Verb.REVIEW not in self._session.state.running:  # learning from corrections is a step of its own
             self._history.add(Shown(f'predicting "{self._scan.name}"', self._viewer, self._result.layer))
+        if self._stored is not None:
+            self._result.layer.editable = True
+            return f'Result: layer "{self._result.layer.name}", which is kept in {self._stored[0]}.'
         return f'Result: layer "{self._result.layer.name}". It is yours to correct.'
 
     def _show_maps(self, scan: Scan, wish: Wish) -> None:
@@ -225,6 +272,7 @@ class Prediction(ScanActivity):
             return
         active = viewer.layers.selection.active
         look: dict[str, Any] = {"colormap": colormap, "contrast_limits": (0, 1), "blending": "additive"}
+        visible &= image.visible
         viewer.add_image(scan.unfold(values), name=name, visible=visible, **look, **place_of(image))
         viewer.layers.selection.active = active
 
@@ -253,13 +301,14 @@ class Prediction(ScanActivity):
                 continue
             try:
                 self.start(images, wish, then=then)
+                self._is_next = True
             except UnetError as error:
                 self.ended.emit(Ending(How.FAILED, str(error)))
 
     def _clean_up(self, ending: Ending) -> None:
         images, wish = self._images, self._wish
         super()._clean_up(ending)
-        result, self._result, self._out = self._result, None, None
+        result, self._result, self._out, self._stored = self._result, None, None, None
         self._probabilities = self._uncertainty = None
         if result is not None and wish is not None and ending.how is not How.DONE and len(self._done) < self._wanted:
             if wish.labels_only:
@@ -271,13 +320,13 @@ def _no_layer() -> None:
     return None
 
 
-def volumes(labels: NDArray[np.uint8], classes: Sequence[ClassInfo], scan: Scan) -> str:
+def volumes(labels: Iterable[NDArray[np.uint8]], classes: Sequence[ClassInfo], scan: Scan) -> str:
     """Say how much there is of each class, line by line, in ml where the scan has a spacing in mm ("liver: 5.0 ml").
 
     Parameters
     ----------
     labels
-        (Z, Y, X) uint8.
+        The slices, (Y, X) uint8 each.
     classes
         The classes to tell of.
     scan

@@ -265,7 +265,7 @@ class Training(ScanActivity):
                 return
             self._preview = LiveLabels(viewer, self._scan, self._image, PREVIEW_NAME, self._classes, editable=False)
         if self._preview.shown:
-            self._preview.replace(z, self._shared_preview.open())
+            self._preview.replace(z, self._shared_preview.open()[z])
 
     def _on_result(self, result: object) -> str:
         assert isinstance(result, TrainDone)

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_unet.gui.layers.paint import chosen_paint
 from napari_unet.gui.layers.scans import images_beneath, mask_shape_of, read_units, review_of, warm_up_colours
 from napari_unet.gui.work.activity import Surroundings
 from napari_unet.gui.work.background import Background
@@ -125,14 +126,11 @@ class Workspace:
 
     def paint_on(self, mask: Labels | None) -> Labels | None:
         """Find the paint that the Train dock has chosen, if it lies on this mask and is not the mask."""
-        paint, layers = self.session.state.paint, self.viewer.layers
-        if mask is None or paint is None or paint.name not in layers:
+        if mask is None:
             return None
-        layer = layers[paint.name]
-        scan, beneath = self.session.state.train_scan, images_beneath(self.viewer, mask)
-        other = scan is not None and beneath and beneath[0].name != scan.name  # that is as large
-        fits = layer is not mask and mask_shape_of(layer) == mask_shape_of(mask)
-        return layer if fits and not other else None
+        images = images_beneath(self.viewer, mask)
+        paint = chosen_paint(self.viewer, self.session.state, images, mask_shape_of(mask))
+        return None if paint is mask else paint
 
     def newest_on(self, images: Sequence[Image], *, reviewed: bool) -> Labels | None:
         """Find the topmost labels layer on a scan that a model wrote, or that none did; None when there is none."""
