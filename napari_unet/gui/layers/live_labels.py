@@ -26,26 +26,23 @@ class Kept:
     labels: NDArray[np.uint8]
 
 
-class LiveLabels(QObject):
-    """A new labels layer on a scan.
+class FillingLabels(QObject):
+    """A new labels layer on a scan, that is drawn anew when there is more on it.
 
     Parameters
     ----------
     viewer
         Where it is added; what was selected stays selected.
-    scan
-        The scan it lies on.
     on
-        The layer of that scan.
+        The layer of the scan.
+    data
+        Its labels, in the shape of the layer.
     name
         Its name; napari numbers it when it is taken.
     classes
         Names and colours.
     editable
         Whether a person may paint on it.
-    kept
-        Voxels that a person stands for, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8: they are there from the
-        beginning, and stay.
     about
         What this program's part of the metadata says beside its place; whoever hears of the new layer finds it there.
     """
@@ -53,26 +50,21 @@ class LiveLabels(QObject):
     def __init__(
         self,
         viewer: ViewerModel,
-        scan: Scan,
         on: Image | Labels,
+        data: Any,
         name: str,
         classes: Sequence[ClassInfo],
         *,
-        editable: bool = True,
-        kept: Kept | None = None,
-        about: Mapping[str, Any] | None = None,
+        editable: bool,
+        about: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._on = on
-        self._folded = np.zeros(scan.grid, np.uint8)
-        self._kept = kept
-        if kept is not None:
-            np.copyto(self._folded, kept.labels, where=kept.where)
         active = viewer.layers.selection.active
         place = place_of(on)
         place["metadata"][METADATA] |= about or {}
-        self.layer = Labels(scan.unfold(self._folded), name=name, opacity=0.6, **place, **class_look(classes))
+        self.layer = Labels(data, name=name, opacity=0.6, **place, **class_look(classes))
         self.layer.editable = editable  # before anybody may choose it to paint on
         viewer.add_layer(self.layer)
         if active is not None and active in viewer.layers:
@@ -88,8 +80,54 @@ class LiveLabels(QObject):
         return self.layer in self._viewer.layers
 
     @property
-    def labels(self) -> NDArray[np.uint8]:
-        """(Z, Y, X) uint8, the labels."""
+    def slices(self) -> Iterable[NDArray[np.uint8]]:
+        """The labels, slice by slice, (Y, X) uint8 each."""
+        raise NotImplementedError
+
+    def _draw_soon(self) -> None:
+        if not self._refresh.isActive():
+            self._refresh.start()
+
+    def _draw(self) -> None:
+        if self.shown:
+            self.layer.refresh(thumbnail=False, extent=False)
+
+
+class LiveLabels(FillingLabels):
+    """A new labels layer in memory.
+
+    Parameters
+    ----------
+    viewer, on, name, classes, editable, about
+        As for :class:`FillingLabels`.
+    scan
+        The scan it lies on.
+    kept
+        Voxels that a person stands for, (Z, Y, X) bool, and what they are, (Z, Y, X) uint8: they are there from the
+        beginning, and stay.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        scan: Scan,
+        on: Image | Labels,
+        name: str,
+        classes: Sequence[ClassInfo],
+        *,
+        editable: bool = True,
+        kept: Kept | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._folded = np.zeros(scan.grid, np.uint8)
+        self._kept = kept
+        if kept is not None:
+            np.copyto(self._folded, kept.labels, where=kept.where)
+        super().__init__(viewer, on, scan.unfold(self._folded), name, classes, editable=editable, about=about)
+
+    @property
+    def slices(self) -> Iterable[NDArray[np.uint8]]:
+        """The labels, slice by slice, (Y, X) uint8 each."""
         return self._folded
 
     def lies_on(self, layer: Image | Labels) -> bool:
@@ -121,11 +159,3 @@ class LiveLabels(QObject):
         self._refresh.stop()
         if self.shown:
             self._viewer.layers.remove(self.layer)
-
-    def _draw_soon(self) -> None:
-        if not self._refresh.isActive():
-            self._refresh.start()
-
-    def _draw(self) -> None:
-        if self.shown:
-            self.layer.refresh(thumbnail=False, extent=False)
