@@ -97,8 +97,15 @@ class Window:
 
 def processes():
     """Numbers of the child processes that the windows started and that still stand, but the one all windows share."""
-    standing = {child.pid for child in psutil.Process().children() if "napari_unet.runner" in child.cmdline()}
+    standing = {child.pid for child in psutil.Process().children() if _is_of_this_program(child)}
     return standing - {reader.pid}
+
+
+def _is_of_this_program(child):
+    try:
+        return "napari_unet.runner" in child.cmdline()
+    except psutil.NoSuchProcess:  # it ended just now
+        return False
 
 
 @pytest.fixture

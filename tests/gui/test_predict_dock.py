@@ -66,7 +66,7 @@ def test_every_scan_that_fits_is_predicted_in_turn(window, dock, phantom):
     viewer.add_image(phantom.scan, name="one")
     viewer.add_image(np.stack([phantom.scan] * 3, -1).astype(np.uint8), name="colours", rgb=True)
     viewer.add_image(phantom.scan[:2], name="two")
-    viewer.add_image(phantom.scan[:0:-1], name="three")
+    viewer.add_image(phantom.scan[:0:-1], name="three", visible=False)
     dock.scope.choose(Where.EVERY)
     window.press(dock)
     names = {"one prediction", "two prediction", "three prediction"}
@@ -74,6 +74,8 @@ def test_every_scan_that_fits_is_predicted_in_turn(window, dock, phantom):
     assert "colours prediction" not in viewer.layers
     assert sum("prediction" in layer.name for layer in viewer.layers) == 3, "each once"
     assert viewer.layers["three prediction"].data.shape == (3, 32, 32)
+    hidden = {layer.name for layer in viewer.layers if not layer.visible}
+    assert hidden == {"three", "three prediction"}, "what is in view stays"
 
 
 def test_cancelled_among_many_it_does_not_go_on_with_the_next(window, dock):

@@ -11,6 +11,7 @@ from qtpy.QtTest import QTest
 
 from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput
+from napari_unet.gui.widgets.scope import Where
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
 from napari_unet.keeping.journal import OWNER
 from napari_unet.keeping.project import DESCRIPTION, ScanState, read_project
@@ -58,6 +59,10 @@ def worked(window, phantom, scans, model_path, tmp_path):
     return window
 
 
+def shown(viewer):
+    return [layer.name for layer in viewer.layers if layer.visible]
+
+
 def states(dock):
     return [state for _, state in dock.projects.scans.all]
 
@@ -102,6 +107,25 @@ def test_all_comes_back_and_scans_are_shown_one_at_a_time(worked, new_window, sc
     dock.show_scan(0)
     assert [layer.name for layer in window.viewer.layers if layer.visible] == ["one", "paint", "mask"]
     assert scans[1].name not in (worked.folder / "layer1.json").read_text()
+
+
+def test_what_is_done_on_a_scan_out_of_view_does_not_cover_the_one_in_view(worked):
+    dock, viewer = worked.docks["Project"][1], worked.viewer
+    worked.viewer.dims.set_point(0, 2)
+    worked.mask.mode = "paint"
+    worked.mask.paint((2, 5, 5), 1)
+    dock.show_scan(1)
+    assert shown(viewer) == ["two"]
+    predict = worked.open("Predict")
+    predict.scope.choose(Where.EVERY)
+    worked.press(predict)
+    worked.until(lambda: len(viewer.layers) == 6 and not worked.workspace.prediction.running)
+    assert shown(viewer) == ["two", "two prediction"]
+    for in_view in (["one", "paint", "mask"], ["two"], ["one", "paint", "mask"]):
+        worked.workspace.undoing.undo()
+        assert shown(viewer) == in_view
+    assert worked.mask.data[2, 5, 5] == 0
+    assert 'on "mask"' in viewer.status
 
 
 def test_a_project_is_kept_without_its_docks_once_the_window_is_gone(worked):

@@ -70,7 +70,7 @@ class Dock(QScrollArea):
 
     def _predicted(self, ending: Ending) -> None:
         mask = self.workspace.prediction.layer()
-        if mask is not None and ending.how is not How.FAILED and not self.workspace.learning_again.running:
+        if mask is not None and mask.visible and ending.how is not How.FAILED and not self.workspace.learning_again.running:
             self.take_mask(mask)
 
     def event(self, event: QEvent | None) -> bool:

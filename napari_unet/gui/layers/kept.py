@@ -16,9 +16,11 @@ from napari_unet.gui.layers.scans import (
     OPENED,
     REVIEW,
     SCAN_LAYERS,
+    SHOWN,
     class_look,
     classes_of,
     images_beneath,
+    is_of_another_scan,
     place_of,
 )
 from napari_unet.keeping.journal import Stored
@@ -28,8 +30,6 @@ from napari_unet.scan import Geometry
 
 WRITTEN, VOUCHED, REFINED = OF_REVIEW = ("-written", "-vouched", "-refined")
 """End the keys of what the model wrote of a mask, which voxels somebody stood for before, what refinements wrote."""
-SHOWN = "shown"
-"""Key, in this program's part of a layer's metadata, of whether it is visible when its scan is: others' are hidden."""
 PLACE = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -40,9 +40,19 @@ def origin_of(image: Image) -> list[str]:
     return list(image.source.sample or ())
 
 
-def is_of_another_scan(layer: Layer) -> bool:
-    """Whether a layer is hidden because another scan of the project is in view."""
-    return SHOWN in layer.metadata.get(METADATA, {})
+def set_visible(layer: Layer, visible: bool) -> None:
+    """Show or hide a layer; when another scan of the project is in view, as soon as its own comes into view."""
+    if is_of_another_scan(layer):
+        layer.metadata[METADATA] = {**layer.metadata[METADATA], SHOWN: visible}
+    else:
+        layer.visible = visible
+
+
+def hide_with(scan: Image, layer: Layer) -> None:
+    """Let a new layer on a scan that is hidden be hidden, too; in a project, until that scan comes into view."""
+    if is_of_another_scan(scan):
+        layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), SHOWN: layer.visible}
+    layer.visible &= scan.visible
 
 
 def about_layer(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:

@@ -32,6 +32,8 @@ REVIEW = "review"
 """Key, in there, of the ``Review`` of a predicted mask: what the model wrote, and which slices are right."""
 OPENED = "opened"
 """Key, in there, of what is known of the file that a mask was opened from: where it came from, or its checksum."""
+SHOWN = "shown"
+"""Key, in there, of whether a layer is visible when its scan is: those of other scans are hidden."""
 PAINTED_BACKGROUND = (0.35, 0.35, 0.35)
 """Colour of label 255."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
@@ -235,8 +237,16 @@ def mask_shape_of(layer: Labels) -> tuple[int, ...]:
     return tuple(int(n) for n in data.shape)
 
 
+def is_of_another_scan(layer: Layer) -> bool:
+    """Whether a layer is hidden because another scan of the project is in view."""
+    return SHOWN in layer.metadata.get(METADATA, {})
+
+
 def images_beneath(viewer: ViewerModel, mask: Labels) -> list[Image]:
-    """Find the scan of a mask: the layers it was predicted from, else the topmost image on its grid, else none."""
+    """Find the scan of a mask: the layers it was predicted from, else the nearest image beneath it on its grid.
+
+    When there is none beneath it, it is the topmost. Both are in view, or both are hidden because another scan is.
+    """
 
     def fits(layer: Layer) -> bool:
         with suppress(BadInput):
@@ -247,7 +257,9 @@ def images_beneath(viewer: ViewerModel, mask: Labels) -> list[Image]:
     known = [viewer.layers[name] for name in names if name in viewer.layers]
     if known and len(known) == len(names) and all(map(fits, known)):
         return known
-    return next(([layer] for layer in reversed(viewer.layers) if fits(layer)), [])
+    layers = [layer for layer in viewer.layers if layer is mask or is_of_another_scan(layer) == is_of_another_scan(mask)]
+    beneath = layers[: layers.index(mask)] if mask in layers else []
+    return next(([layer] for layer in (*reversed(beneath), *reversed(layers)) if fits(layer)), [])
 
 
 def voxels_of(layer: Labels) -> NDArray[Any]:

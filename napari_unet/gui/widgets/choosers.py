@@ -9,8 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction, QWheelEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QSizePolicy, QWidget
 
-from napari_unet.gui.layers.kept import is_of_another_scan
-from napari_unet.gui.layers.scans import axes_of
+from napari_unet.gui.layers.scans import axes_of, is_of_another_scan
 from napari_unet.gui.widgets.menu_button import MenuButton
 
 NO_SCAN = "no scan open"

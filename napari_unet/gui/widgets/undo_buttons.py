@@ -4,7 +4,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QStyle, QStyleOptionButton, QStylePainter, QVBoxLayout, QWidget
 
-from napari_unet.gui.work.undoing import Undoing
+from napari_unet.gui.work.undoing import Undoing, place_of_step
 from napari_unet.history import History, Step
 
 MARGINS = 12
@@ -65,4 +65,5 @@ def _name(button: QPushButton, verb: str, key: str, step: Step | None) -> None:
     button.setVisible(step is not None)
     if step is not None:
         button.setText(f"{verb}: {step.name} ({key})")
-        button.setToolTip(f"{verb}: {step.name}\n{key} in the window does the same, whichever layer it was on")
+        where = place_of_step(step)
+        button.setToolTip(f"{verb}: {step.name}{where}\n{key} in the window does the same, whichever layer is selected")

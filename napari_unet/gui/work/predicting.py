@@ -15,8 +15,9 @@ from napari_unet.annotation import ClassInfo, count_labels
 from napari_unet.config import PredictConfig
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.events import Event, SlicesDone, Started
+from napari_unet.gui.layers.kept import hide_with
 from napari_unet.gui.layers.live_labels import Kept, LiveLabels
-from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, place_of
+from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, is_of_another_scan, place_of
 from napari_unet.gui.layers.stored_labels import StoredLabels, folder, is_large, source_of
 from napari_unet.gui.widgets.scope import EVERYTHING, Scope
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
@@ -104,6 +105,7 @@ class Prediction(ScanActivity):
         self._wanted = 0
         self._unfinished: _Unfinished | None = None
         self._next: list[list[Image]] = []
+        self._is_next = False
 
     def start(
         self,
@@ -141,6 +143,7 @@ class Prediction(ScanActivity):
                 f'"{scans[0].name}" is too large for memory: of such a scan only labels are kept, on the disk. Switch '
                 "off what is shown or kept of probabilities and doubt, and three planes."
             )
+        self._images, self._wish, self._next, self._is_next = tuple(images), wish, list(then), False
         self._result, self._done, self._kept = None, set(), kept
         self._review = Review(wish.models[0].path)
         wanted = tuple(range(scans[0].grid[0])) if wish.scope.slices is None else wish.scope.slices
@@ -228,6 +231,8 @@ class Prediction(ScanActivity):
         else:
             about[REVIEW] = self._review
             result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept, about=about)
+        if self._is_next or is_of_another_scan(self._image):
+            hide_with(self._image, result.layer)
         self.layer = weakref.ref(result.layer)
         return result
 
@@ -298,6 +303,7 @@ class Prediction(ScanActivity):
                 continue
             try:
                 self.start(images, wish, then=then)
+                self._is_next = True
             except UnetError as error:
                 self.ended.emit(Ending(How.FAILED, str(error)))
 

@@ -11,8 +11,8 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.errors import BadInput, UnetError
-from napari_unet.gui.layers.kept import SHOWN, kept_layer, keys_of, origin_of, review_in
-from napari_unet.gui.layers.scans import METADATA, images_beneath
+from napari_unet.gui.layers.kept import kept_layer, keys_of, origin_of, review_in
+from napari_unet.gui.layers.scans import METADATA, SHOWN, images_beneath, is_of_another_scan
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.keeping import Keeper
 from napari_unet.gui.work.left_behind import open_scan
@@ -162,14 +162,25 @@ class ProjectScans(QObject):
             return
         self._bring(project.scans[number], images)
         scans = [project.scans[one] for one in together]
-        for layer in viewer.layers:
-            _set_shown(layer, self._belongs(layer, scans))
+        for layer, shown in [(layer, self._belongs(layer, scans)) for layer in viewer.layers]:
+            _set_shown(layer, shown)
         self._keeper.set_project(project.model_copy(update={"shown": number}))
         viewer.layers.events.reordered()  # what docks offer to choose from is another
         in_view = [layer for layer in viewer.layers if layer.visible and self._belongs(layer, scans)]
         viewer.layers.selection.active = in_view[-1] if in_view else None
         viewer.reset_view()
         self.shown.emit(images)
+
+    def bring(self, layer: Labels) -> None:
+        """Show the scan of a layer, if another one is in view."""
+        viewer, project = self._viewer(), self._keeper.project
+        images = [] if viewer is None or not is_of_another_scan(layer) else images_beneath(viewer, layer)
+        number = project.number_of(origin_of(images[0])) if project is not None and images else None
+        if number is not None:
+            try:
+                self.show(number)
+            except UnetError as error:
+                self.problem.emit(str(error))
 
     def _together(self, number: int) -> list[int]:
         """Give the numbers of the files that are channels of one scan, in the order of its layers; mostly one."""

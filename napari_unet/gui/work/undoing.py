@@ -22,6 +22,7 @@ from napari_unet.gui.layers.edits import (
     forget_entry,
     revision,
 )
+from napari_unet.gui.layers.scans import images_beneath
 from napari_unet.gui.work.activity import is_along_slices, slice_in_view
 from napari_unet.gui.work.slice_clock import note_stroke
 from napari_unet.history import History, Step
@@ -97,7 +98,8 @@ class Change(LayerStep):
         if self._seen_at is not None and len(self._seen_at) == viewer.dims.ndim:
             viewer.dims.current_step = self._seen_at
         if not layer.visible:  # else napari would take the brush out of the hand
-            layer.visible = True
+            for shown in (*images_beneath(viewer, layer), layer):  # a mask by itself lies over another scan
+                shown.visible = True
         return layer
 
 
@@ -171,6 +173,8 @@ class Undoing:
     def __init__(self, viewer: weakref.ref[ViewerModel], history: History) -> None:
         self._viewer = viewer
         self._history = history
+        self.into_view: Callable[[Labels], None] = _is_in_view
+        """Shows the scan of a layer."""
         self._revisions: weakref.WeakKeyDictionary[Labels, tuple[object, ...]] = weakref.WeakKeyDictionary()
         self._following = self._has_keys = False
 
@@ -198,17 +202,25 @@ class Undoing:
             target.bind_key(REDO_KEY, None)
 
     def undo(self, source: object = None) -> None:
-        """Take back the last step in the window, and say so."""
+        """Take back the last step in the window, where its scan can be seen, and say so."""
+        self._history.settle()
+        self._show_scan(self._history.next_undo)
         self._say("Undone", "Ctrl+Shift+Z does it again", self._history.undo())
 
     def redo(self, source: object = None) -> None:
-        """Do again what was taken back last, and say so."""
+        """Do again what was taken back last, where its scan can be seen, and say so."""
+        self._history.settle()
+        self._show_scan(self._history.next_redo)
         self._say("Done again", "Ctrl+Z takes it back", self._history.redo())
+
+    def _show_scan(self, step: Step | None) -> None:
+        if isinstance(step, LayerStep) and step.layer is not None:
+            self.into_view(step.layer)
 
     def _say(self, what: str, how_on: str, step: Step | None) -> None:
         viewer = self._viewer()
         if viewer is not None and step is not None:
-            viewer.status = f"{what}: {step.name} ({how_on})"
+            viewer.status = f"{what}: {step.name}{place_of_step(step)} ({how_on})"
 
     def _bind(self, target: ViewerModel | Labels) -> None:
         target.bind_key(UNDO_KEY, self.undo, overwrite=True)
@@ -258,6 +270,16 @@ class Undoing:
             forget_entries(layer)  # they are about other voxels: napari would write them into the new ones
         self._revisions[layer] = revision(layer)
         self._history.settle()
+
+
+def place_of_step(step: Step) -> str:
+    """Say on which layer a step is (', on "CT prediction"'); "" when it is gone, or none."""
+    layer = step.layer if isinstance(step, LayerStep) else None
+    return "" if layer is None else f', on "{layer.name}"'
+
+
+def _is_in_view(layer: Labels) -> None:
+    """Do nothing: without a project, scans are shown and hidden by hand."""
 
 
 def _stroke(viewer: ViewerModel | None, layer: Labels) -> str:

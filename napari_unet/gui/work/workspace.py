@@ -79,6 +79,7 @@ class Workspace:
         self.filling = Filling(surroundings, self.refinery)
         self.suggesting = Suggesting(surroundings, self.refinery)
         self.projects = Projects(self._viewer, self.session, self.keeper)
+        self.undoing.into_view = self.projects.scans.bring
         self.other_scans = OtherScans(self._viewer, self.keeper)
         self.training.elsewhere = self.other_scans.beside
         for work in (self.training, self.prediction, self.refinement, self.filling):
