@@ -8,7 +8,22 @@ from torch import Tensor, cat, nn
 from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
-CONVOLUTION: dict[int, Callable[..., _ConvNd]] = {2: nn.Conv2d, 3: nn.Conv3d}
+
+class Conv3d(nn.Conv3d):
+    """A 3-D convolution that learns of volumes two slices deep too.
+
+    On processors PyTorch (2.13) gives garbage for the gradient of its weights there in bf16, and there only.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, features_in, Z, Y, X) to (N, features_out, Z, Y, X)."""
+        if x.shape[2] == 2 and x.device.type == "cpu" and torch.is_grad_enabled():
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
+
+
+CONVOLUTION: dict[int, Callable[..., _ConvNd]] = {2: nn.Conv2d, 3: Conv3d}
 _LINEAR = {2: "bilinear", 3: "trilinear"}
 
 

@@ -8,6 +8,7 @@ import torch
 from napari_unet.config import NetworkConfig, Normaliser
 from napari_unet.errors import BadInput
 from napari_unet.networks import NestedUNet, Network, build, decided, flat_levels
+from napari_unet.networks.attention import CONVOLUTION
 
 
 def network(channels: int = 1, classes: int = 2, **choices: Any) -> Network:
@@ -139,3 +140,15 @@ def test_what_was_not_trained_cannot_be_used_alone():
         net.prune(2)
     with pytest.raises(BadInput, match="depths 1 to 4, not 5"):
         net.prune(5)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_convolutions_learn_the_same_of_shallow_volumes_in_low_precision(depth):
+    torch.manual_seed(0)
+    convolution = CONVOLUTION[3](16, 16, 3, padding=1, bias=False)
+    x, gradients = torch.randn(1, 16, depth, 8, 8), []
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.autocast("cpu", dtype, enabled=dtype is torch.bfloat16):
+            loss = convolution(x).float().square().sum()
+        gradients += torch.autograd.grad(loss, [convolution.weight])
+    assert (gradients[0] - gradients[1]).norm() < 0.02 * gradients[0].norm()
