@@ -257,7 +257,9 @@ def images_beneath(viewer: ViewerModel, mask: Labels) -> list[Image]:
     known = [viewer.layers[name] for name in names if name in viewer.layers]
     if known and len(known) == len(names) and all(map(fits, known)):
         return known
-    layers = [layer for layer in viewer.layers if layer is mask or is_of_another_scan(layer) == is_of_another_scan(mask)]
+    layers = [
+        layer for layer in viewer.layers if layer is mask or is_of_another_scan(layer) == is_of_another_scan(mask)
+    ]
     beneath = layers[: layers.index(mask)] if mask in layers else []
     return next(([layer] for layer in (*reversed(beneath), *reversed(layers)) if fits(layer)), [])
 
