@@ -19,7 +19,7 @@ class Conv3d(nn.Conv3d):
         """Map (N, features_in, Z, Y, X) to (N, features_out, Z, Y, X)."""
         if x.shape[2] == 2 and x.device.type == "cpu" and torch.is_grad_enabled():
             with torch.autocast("cpu", enabled=False):
-                return super().forward(x.float())
+                return super().forward(x.to(self.weight.dtype))
         return super().forward(x)
 
 
