@@ -15,10 +15,11 @@ from napari_unet.gui.layers.kept import kept_layer, keys_of, origin_of, review_i
 from napari_unet.gui.layers.scans import METADATA, SHOWN, images_beneath, is_of_another_scan
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.keeping import Keeper
+from napari_unet.gui.work.kept_steps import FittingStep, fitting_steps
 from napari_unet.gui.work.left_behind import open_scan
 from napari_unet.gui.work.opening import while_alive
 from napari_unet.gui.work.scan_search import checksum_of, matching_place, search
-from napari_unet.keeping.journal import read_journal
+from napari_unet.keeping.journal import Stored, read_journal
 from napari_unet.keeping.project import ProjectScan, ScanState, lies_on, size_on_disk, state_of
 
 
@@ -35,6 +36,8 @@ class ProjectScans(QObject):
 
     shown = Signal(object)
     """A scan came into view: its image layers, a list."""
+    brought = Signal(object, object)
+    """Layers came back into the window: what of the undo fits them, and the layers by key."""
     problem = Signal(str)
     """Something could not be done; in words."""
 
@@ -220,11 +223,19 @@ class ProjectScans(QObject):
         keys = [key for key, about in abouts.items() if lies_on(scan, about) and self._keeper.shown(key) is None]
         if folder is None or not keys:
             return
-        arrays = while_alive(partial(read_journal, folder, keys_of(keys)), "Opening the layers ...")
+
+        def read() -> tuple[dict[str, Stored], list[FittingStep]]:
+            arrays = read_journal(folder, keys_of(keys))
+            return arrays, fitting_steps(folder, {key: arrays[key] for key in keys if key in arrays})
+
+        arrays, steps = while_alive(read, "Opening the layers ...")
+        layers = {}
         for key in keys:
             if key in arrays:
                 review = review_in(arrays, key, folder)
-                self._keeper.show(kept_layer(arrays[key], review, images), key, review)
+                layers[key] = kept_layer(arrays[key], review, images)
+                self._keeper.show(layers[key], key, review)
+        self.brought.emit(steps, layers)
 
     def _belongs(self, layer: Layer, scans: Sequence[ProjectScan]) -> bool | None:
         """Whether a layer is of these files; None when it is of none."""

@@ -69,8 +69,10 @@ class Change(LayerStep):
     def __init__(self, viewer: weakref.ref[ViewerModel], layer: Labels, entry: Any) -> None:
         edit, there = entry_name(entry), viewer()
         super().__init__(edit or _stroke(there, layer), viewer, layer, entry_bytes(entry))
-        self._part = entry[0]
-        self._seen_at = None if edit or there is None else there.dims.current_step
+        self.parts = tuple(entry)
+        """What changed, in order."""
+        self.seen_at = None if edit or there is None else there.dims.current_step
+        """Where a person looked who made it, as the viewer's current step."""
 
     def undo(self) -> None:
         """Take it back, where it can be seen."""
@@ -85,18 +87,18 @@ class Change(LayerStep):
     def forget(self) -> None:
         """Let the layer forget it too."""
         if (layer := self._layer()) is not None:
-            forget_entry(layer, self._part)
+            forget_entry(layer, self.parts[0])
 
     def is_done(self, recorded: bool) -> bool | None:
         """Whether it is done, as the layer has it."""
-        return None if self.layer is None else entry_stands(self.layer, self._part)
+        return None if self.layer is None else entry_stands(self.layer, self.parts[0])
 
     def _come_into_view(self) -> Labels | None:
         viewer, layer = self.viewer(), self.layer
         if viewer is None or layer is None:
             return None
-        if self._seen_at is not None and len(self._seen_at) == viewer.dims.ndim:
-            viewer.dims.current_step = self._seen_at
+        if self.seen_at is not None and len(self.seen_at) == viewer.dims.ndim:
+            viewer.dims.current_step = self.seen_at
         if not layer.visible:  # else napari would take the brush out of the hand
             for shown in (*images_beneath(viewer, layer), layer):  # a mask by itself lies over another scan
                 shown.visible = True
@@ -148,6 +150,11 @@ class Switched(LayerStep):
         """Show the mask from before."""
         if self.layer is not None and self._hidden.layer is not None:
             self._switch(self._hidden.layer, self.layer)
+
+    @property
+    def other(self) -> Labels | None:
+        """The mask from before, while it is in the viewer."""
+        return self._hidden.layer
 
     def redo(self) -> None:
         """Show the other again."""

@@ -19,6 +19,7 @@ from napari_unet.gui.work.elsewhere import OtherScans
 from napari_unet.gui.work.filling import Filling
 from napari_unet.gui.work.jobs import JobRunner
 from napari_unet.gui.work.keeping import Keeper
+from napari_unet.gui.work.kept_steps import KeptSteps
 from napari_unet.gui.work.learning_again import LearningAgain
 from napari_unet.gui.work.live import LIVE_ENGINES, Live
 from napari_unet.gui.work.marking import Marking
@@ -62,7 +63,7 @@ class Workspace:
         self.undoing = Undoing(self._viewer, self.history)
         self.engine = JobRunner(self.background, ENGINES)
         self.refinery = JobRunner(self.background, REFINEMENT)
-        self.keeper = Keeper(self._viewer, self.session, self.exchange.folder)
+        self.keeper = Keeper(self._viewer, self.session, self.exchange.folder, self.history)
         self.marking = Marking(self._viewer, self.history)
         self.marking.changed.connect(self.keeper.keep_soon)
         self.clock = SliceClock(self._viewer)
@@ -79,6 +80,8 @@ class Workspace:
         self.filling = Filling(surroundings, self.refinery)
         self.suggesting = Suggesting(surroundings, self.refinery)
         self.projects = Projects(self._viewer, self.session, self.keeper)
+        self.kept_steps = KeptSteps(self._viewer, self.history, self.marking, self.learning_again.show)
+        self.projects.scans.brought.connect(self.kept_steps.bring_back)
         self.undoing.into_view = self.projects.scans.bring
         self.other_scans = OtherScans(self._viewer, self.keeper)
         self.training.elsewhere = self.other_scans.beside
