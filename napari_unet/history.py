@@ -1,5 +1,8 @@
 """What was done in a window, step by step, and taking it back: one order for all of it. No Qt, no napari."""
 
+import time
+from collections.abc import Iterable
+
 from psygnal import Signal
 
 UNDO_BYTES = 128 * 2**20
@@ -22,6 +25,8 @@ class Step:
     def __init__(self, name: str, nbytes: int = 0) -> None:
         self.name = name
         self.nbytes = nbytes
+        self.when = time.time_ns()
+        """When it was done, in ns since 1970."""
 
     def undo(self) -> None:
         """Take it back."""
@@ -63,6 +68,11 @@ class History:
         self._undone: list[Step] = []
 
     @property
+    def done(self) -> tuple[Step, ...]:
+        """What can be taken back, the last step last."""
+        return tuple(self._done)
+
+    @property
     def next_undo(self) -> Step | None:
         """What undo takes back."""
         return self._done[-1] if self._done else None
@@ -83,6 +93,14 @@ class History:
         for other in undone:
             other.forget()
         self._done.append(step)
+        self._forget_oldest()
+
+    def put_back(self, steps: Iterable[Step]) -> None:
+        """Put in steps of an earlier window, each where its time puts it."""
+        self._done = sorted((*steps, *self._done), key=lambda step: step.when)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
         while len(self._done) > 1 and (self.nbytes > self._most_bytes or len(self._done) > MOST_STEPS):
             self._done.pop(0).forget()
         self.changed.emit()

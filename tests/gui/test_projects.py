@@ -11,8 +11,11 @@ from qtpy.QtTest import QTest
 
 from napari_unet.annotation import new_class
 from napari_unet.errors import BadInput
-from napari_unet.gui.widgets.scope import Where
+from napari_unet.gui.layers.edits import Edit, applied, compare, make_edit
+from napari_unet.gui.layers.kept import about_layer
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
+from napari_unet.gui.widgets.scope import Where
+from napari_unet.gui.work.window_journal import Due
 from napari_unet.keeping.journal import OWNER
 from napari_unet.keeping.project import DESCRIPTION, ScanState, read_project
 from napari_unet.keeping.provenance import read_provenance
@@ -194,6 +197,57 @@ def test_a_window_that_is_killed_offers_its_project_to_the_next(worked, new_wind
     window.until(lambda: not (worked.folder / "layer1.planes").exists())
     np.testing.assert_array_equal(window.viewer.layers["mask"].data, worked.mask.data)
     assert not dock._left_behind.isVisibleTo(dock)
+
+
+def test_the_last_steps_are_undone_after_the_window_was_killed(worked, new_window, phantom):
+    viewer, paint, mask = worked.viewer, worked.paint, worked.mask
+    states = [(paint.data.copy(), mask.data.copy(), set())]
+
+    def note():
+        states.append((paint.data.copy(), mask.data.copy(), set(review_of(mask).reviewed)))
+
+    viewer.dims.set_current_step(0, 3)
+    paint.mode, paint.brush_size = "paint", 3
+    with paint.block_history():
+        paint.paint((3, 9, 9), 1)
+        paint.paint((3, 10, 9), 2)
+    note()
+    closed = mask.data.copy()
+    closed[:, 20:22] = 2
+    make_edit(mask, compare(Edit("closing 2 mm", {"steps": ["closing"]}), (4,), mask.data.copy(), closed))
+    note()
+    worked.workspace.marking.mark(mask, {2})
+    note()
+    viewer.dims.set_current_step(0, 3)
+    paint.paint((3, 11, 9), 0)
+    note()
+    paint.paint((3, 20, 20), 1)
+    worked.workspace.undoing.undo()
+    keep(worked)
+    paint.data[3, 9, 9] = 7  # as if the window had been killed between writing this and how to take it back
+    worked.workspace.keeper.journal.write([Due("layer1", paint.data, about_layer(viewer, paint), None)], [], None)
+    (worked.folder / OWNER).unlink()
+    window = new_window()
+    window.open("Project").open(str(worked.folder))
+    paint, mask = (window.viewer.layers[name] for name in ("paint", "mask"))
+    assert paint.data[3, 9, 9] == 7
+    undone = []
+    for old_paint, old_mask, marks in reversed(states[:-1]):
+        undone.append(window.workspace.history.next_undo.name)
+        window.workspace.undoing.undo()
+        old_paint[3, 9, 9] = 7
+        np.testing.assert_array_equal(paint.data, old_paint)
+        np.testing.assert_array_equal(mask.data, old_mask)
+        assert review_of(mask).reviewed == marks
+    assert undone == ["painting on slice 3", "marked slice 2 as right", "closing 2 mm", "painting on slice 3"]
+    assert not applied(mask)
+    assert window.viewer.dims.current_step[0] == 3
+    window.workspace.undoing.undo()
+    np.testing.assert_array_equal(paint.data, old_paint, "there is nothing else to undo")
+    window.workspace.undoing.redo()
+    np.testing.assert_array_equal(paint.data[3, 10, 9], 2)
+    keep(window)
+    assert len(list((worked.folder / "undo").iterdir())) == 1
 
 
 def test_saved_under_another_name_both_projects_are_whole(worked, tmp_path):

@@ -66,12 +66,13 @@ class SlicePart:
     def of(cls, edit: Edit, place: tuple[int, ...], before: NDArray[Any], after: NDArray[Any]) -> "SlicePart | None":
         """Compare a slice before and after, (Y, X) each; None when nothing changes."""
         flat = np.flatnonzero(before != after)
-        return cls._of_voxels(edit, place, before.shape[1], flat, before.ravel()[flat], after.ravel()[flat])
+        return cls.of_voxels(edit, place, before.shape[1], flat, before.ravel()[flat], after.ravel()[flat])
 
     @classmethod
-    def _of_voxels(
+    def of_voxels(
         cls, edit: Edit, place: tuple[int, ...], width: int, flat: NDArray[Any], old: NDArray[Any], new: NDArray[Any]
     ) -> "SlicePart | None":
+        """Make it of voxels, ascending in the flattened slice, their labels before and after; None when of none."""
         if not flat.size:
             return None
         begins = np.ones(flat.size, bool)
@@ -94,7 +95,7 @@ class SlicePart:
         """Give the part of these of its voxels, in their order; None when there are none."""
         (*_, rows, columns), old, new = self
         flat = (rows * np.uint32(self.width) + columns)[kept]
-        return self._of_voxels(self.edit, self.place, self.width, flat, old[kept], new[kept])
+        return self.of_voxels(self.edit, self.place, self.width, flat, old[kept], new[kept])
 
     def __iter__(self) -> Iterator[Any]:
         """Unpack into the indices of its voxels, their labels before, and their labels after."""
@@ -172,6 +173,18 @@ def revision(layer: Labels) -> tuple[object, ...]:
     """
     ends = [(len(history), id(history[-1]) if history else 0) for history in (layer._undo_history, layer._redo_history)]
     return id(layer.data), *ends
+
+
+def put_back_entry(layer: Labels, parts: Sequence[SlicePart]) -> None:
+    """Let a layer have an edit of an earlier window in its undo again, before all that is there; it is done already."""
+    edit, known, later = parts[0].edit, applied(layer), _edits(layer._undo_history)
+    layer._undo_history.appendleft(list(parts))
+    for number in reversed(range(len(known))):
+        if known[number] == edit.settings and not any(known[number] is other.settings for other in later):
+            known[number] = edit.settings  # from now on it goes when the edit is undone
+            break
+    note_applied(layer, known)
+    layer.events.set_data.connect(_note_applied)
 
 
 def size_of(parts: Sequence[SlicePart]) -> int:

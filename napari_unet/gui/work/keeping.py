@@ -19,8 +19,10 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from napari_unet.gui.layers.kept import about_layer, origin_of
 from napari_unet.gui.layers.scans import review_of
 from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.kept_steps import steps_due
 from napari_unet.gui.work.left_behind import LeftBehind, add_layer, find_left_behind
 from napari_unet.gui.work.window_journal import Due, WindowJournal
+from napari_unet.history import History
 from napari_unet.keeping.journal import abandon
 from napari_unet.keeping.project import Project, recent_projects
 from napari_unet.review.corrections import Review
@@ -54,6 +56,8 @@ class Keeper(QObject):
         Whose models are kept.
     temporary
         The folder of models that are nowhere else.
+    history
+        Whose last steps are kept with a project.
     """
 
     left_changed = Signal()
@@ -69,11 +73,12 @@ class Keeper(QObject):
     project_wanted = Signal(object)
     """A project that was left behind is to be opened: its folder."""
 
-    def __init__(self, viewer: weakref.ref[ViewerModel], session: Session, temporary: Path) -> None:
+    def __init__(self, viewer: weakref.ref[ViewerModel], session: Session, temporary: Path, history: History) -> None:
         super().__init__()
         self._viewer = viewer
         self._session = session
         self._temporary = temporary
+        self._history = history
         self._background = Background(self)
         self.journal = WindowJournal(folder())
         """Where it is kept."""
@@ -352,8 +357,11 @@ class Keeper(QObject):
             about["scans"] = about["scans"] or journal.abouts.get(key, {}).get("scans", [])
             due.append(Due(key, layer.data, about, review_of(layer)))
 
+        steps = [] if journal.project is None else steps_due(self._history, known)
+
         def write() -> None:
             journal.write(due, models_due, project)
+            journal.write_steps(known.values(), steps)
             while self._old:
                 shutil.rmtree(self._old.pop(), ignore_errors=True)
 

@@ -41,19 +41,42 @@ class Marking(QObject):
         turned = frozenset(new or slices)
         which = f"slice {next(iter(turned))}" if len(turned) == 1 else f"{len(turned)} slices"
         name = f"marked {which} as right" if new else f"took the mark off {which}"
-        step = _Marked(name, self._viewer, mask, turned, self)
+        step = Marked(name, self._viewer, mask, turned, bool(new), self)
         step.redo()
         self._history.add(step)
 
 
-class _Marked(LayerStep):
-    """Marks that were set, or taken back."""
+class Marked(LayerStep):
+    """Marks that were set, or taken back.
+
+    Parameters
+    ----------
+    name
+        In words.
+    viewer
+        Where the mask is.
+    mask
+        The mask, with a review.
+    slices
+        Whose marks were turned.
+    on
+        Whether they were set.
+    marking
+        Is told.
+    """
 
     def __init__(
-        self, name: str, viewer: weakref.ref[ViewerModel], mask: Labels, slices: frozenset[int], marking: Marking
+        self,
+        name: str,
+        viewer: weakref.ref[ViewerModel],
+        mask: Labels,
+        slices: frozenset[int],
+        on: bool,
+        marking: Marking,
     ) -> None:
         super().__init__(name, viewer, mask)
-        self._slices = slices
+        self.slices = slices
+        self.on = on
         self._marking = marking
 
     def undo(self) -> None:
@@ -62,9 +85,9 @@ class _Marked(LayerStep):
         review = None if mask is None else review_of(mask)
         if viewer is None or mask is None or review is None:
             return
-        if len(self._slices) == 1:
-            look_at_slice(viewer, mask, *self._slices)
-        review.reviewed ^= self._slices
+        if len(self.slices) == 1:
+            look_at_slice(viewer, mask, *self.slices)
+        review.reviewed ^= self.slices
         self._marking.changed.emit(mask)
 
     redo = undo

@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ import numpy as np
 
 from napari_unet.durable import written_whole
 from napari_unet.gui.layers.kept import REFINED, VOUCHED, WRITTEN, keys_of, looks_in
+from napari_unet.gui.work.kept_steps import DueStep
 from napari_unet.keeping.journal import Journal
 from napari_unet.keeping.project import Project, write_project
+from napari_unet.keeping.steps import kept_files, step_file, write_step
 from napari_unet.model_file import SUFFIX, ModelDescription
 from napari_unet.review.corrections import Review
 from napari_unet.session import TrainedModel
@@ -67,8 +70,9 @@ class WindowJournal:
         return None if self.project == self._project_written else self.project
 
     def models_due(self, models: Sequence[TrainedModel]) -> list[TrainedModel]:
-        """Give those of some models that are not kept yet as they are."""
-        return [model for model in models if self._models.get(model.path, (None,))[0] != model.description]
+        """Give those of some models, the newest first, that are not kept yet as they are; the oldest of them first."""
+        due = [model for model in models if self._models.get(model.path, (None,))[0] != model.description]
+        return due[::-1]
 
     def model_file(self, model: Path) -> str:
         """Give the name under which a model is kept; "" when it is not."""
@@ -117,12 +121,31 @@ class WindowJournal:
             write_project(journal.folder, project)
             self._project_written = project
 
+    def write_steps(self, keys: Iterable[str], steps: Iterable[DueStep]) -> None:
+        """Write the last steps of the undo, after what they led to; those of these layers that are not among them go.
+
+        Raises
+        ------
+        OSError, BadInput
+            The disk is full, or its folder is gone.
+        """
+        if self.journal is None:
+            return
+        folder = self.journal.folder
+        wanted, there = {step_file(folder, step.key, step.when): step for step in steps}, kept_files(folder, keys)
+        for file in there - wanted.keys():
+            file.unlink(missing_ok=True)
+        for file in wanted.keys() - there:
+            with suppress(ValueError, TypeError):  # another plugin may put anything into the undo of a layer
+                write_step(folder, wanted[file].make())
+
     def forget(self, key: str) -> None:
         """Forget a layer."""
         self.abouts = {other: about for other, about in self.abouts.items() if other != key}
         if self.journal is not None:
             for one in keys_of([key]):
                 self.journal.forget(one)
+            self.write_steps([key], ())
 
     def _keep_model(self, journal: Journal, model: TrainedModel) -> None:
         before = self._models.get(model.path)
