@@ -202,7 +202,13 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     undoing = predicted.workspace.undoing
     undoing.undo()
     assert (mask.visible, after.visible, review.mask_box.layer) == (False, True, after)
-    assert predicted.workspace.session.state.model.path == review_of(after).model
+    assert predicted.workspace.session.state.model == models[0]
+    predicted.close("Review")
+    review = predicted.review = predicted.open("Review")
+    assert review.comparison.isVisibleTo(review), "there is a choice again"
+    assert review.comparison.table.topLevelItemCount() == 2
+    assert review.panel.ending.text() == ending.text
+    assert review.mask_box.layer is after
     after.mode = "paint"
     after.selected_label, after.brush_size = 1, 10
     after.paint((1, 5, 5), 1)

@@ -18,7 +18,7 @@ from napari_unet.gui.widgets.live_panel import LivePanel
 from napari_unet.gui.widgets.next_panel import NEXT_KEY, NextPanel
 from napari_unet.gui.widgets.slice_strip import SliceStrip, legend
 from napari_unet.gui.widgets.undo_buttons import UndoButtons
-from napari_unet.gui.work.activity import is_along_slices, look_at_place, look_at_slice, slice_in_view
+from napari_unet.gui.work.activity import Ending, How, is_along_slices, look_at_place, look_at_slice, slice_in_view
 from napari_unet.gui.work.recount import Recount
 from napari_unet.gui.work.refining import amount, names_of
 from napari_unet.review.corrections import Review, ReviewSummary
@@ -41,6 +41,7 @@ class ReviewDock(Dock):
         self._make_controls()
         self._lay_out()
         self._connect()
+        self._show_choice()
         self._take_mask()
 
     def _make_controls(self) -> None:
@@ -101,7 +102,7 @@ class ReviewDock(Dock):
         self.panel.pressed.connect(self.start)
         self.panel.stop.connect(self.workspace.training.stop_and_keep)
         self.comparison.chosen.connect(self._show_compared)
-        learning.decided.connect(self.panel.forget_ending)
+        learning.choice_changed.connect(self._show_choice)
         self.recount.counted.connect(self._take_summary)
         self.recount.failed.connect(self._take_problem)
         self.workspace.marking.changed.connect(self._marked)
@@ -132,7 +133,7 @@ class ReviewDock(Dock):
         for event in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
             event.disconnect(self._show_slice)
         self.session.changed.disconnect(self._show_state)
-        learning.decided.disconnect(self.panel.forget_ending)
+        learning.choice_changed.disconnect(self._show_choice)
         self.comparison.disconnect_learning()
         self.workspace.marking.changed.disconnect(self._marked)
         self.undo.disconnect_history()
@@ -289,6 +290,13 @@ class ReviewDock(Dock):
             what = f"you changed or accepted {how_much}" if changed else "as the model wrote it"
         time = _time(0.0 if (review := self._review()) is None else review.seconds.get(z, 0.0))
         self.here.setText(f"Slice {z}: {what}{f'; {time}' * bool(time)}.")
+
+    def _show_choice(self) -> None:
+        choice = self.workspace.learning_again.choice
+        if choice is None:
+            self.panel.forget_ending()
+        else:
+            self.panel.show_ending(Ending(How.DONE, choice.verdict))
 
     def _show_compared(self, layer: Labels | None, z: int) -> None:
         viewer = self.workspace.viewer

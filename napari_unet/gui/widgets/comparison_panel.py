@@ -62,13 +62,13 @@ class ComparisonPanel(QWidget):
         self.table.itemClicked.connect(self._choose)
         self.table.itemActivated.connect(self._choose)
         learning.ended.connect(self.refill)
-        learning.decided.connect(self.refill)
+        learning.choice_changed.connect(self.refill)
         self.refill()
 
     def disconnect_learning(self) -> None:
         """Stop to follow what outlives this panel."""
         self._learning.ended.disconnect(self.refill)
-        self._learning.decided.disconnect(self.refill)
+        self._learning.choice_changed.disconnect(self.refill)
 
     def refill(self, ending: object = None) -> None:
         """Show what there is to choose between; nothing hides the panel."""

@@ -39,6 +39,8 @@ class Choice:
     model_before: TrainedModel
     model_after: TrainedModel
     compared: tuple[Compared, ...]
+    verdict: str
+    """What was gained and lost, in words."""
 
 
 class LearningAgain(Work):
@@ -50,8 +52,8 @@ class LearningAgain(Work):
 
     shown = Signal(object)
     """This mask is shown in the place of another."""
-    decided = Signal()
-    """There is nothing to choose between any more."""
+    choice_changed = Signal()
+    """There is nothing to choose between any more, or what there was is so again."""
 
     def __init__(
         self, surroundings: Surroundings, training: Training, prediction: Prediction, scoring: Scoring
@@ -66,6 +68,7 @@ class LearningAgain(Work):
         self._scoring = scoring
         self.choice: Choice | None = None
         """What there is to choose between."""
+        self._went_back: Choice | None = None
         self.measured: dict[Path, float] = {}
         """By the file of a model: its mean Dice on the slices that were found right when it was made."""
         self._read_paint: Reading | None = None
@@ -162,6 +165,7 @@ class LearningAgain(Work):
         if self.choice is not None:
             self._session.update(model=self.choice.model_after)
             self._decide()
+            self._went_back = None
 
     def go_back(self) -> None:
         """Show the mask from before, whose model stays chosen; the new one is hidden and stays."""
@@ -172,15 +176,26 @@ class LearningAgain(Work):
             self._history.add(Switched(name, self._viewer, choice.before, choice.after, self.show))
 
     def _decide(self) -> None:
+        self._went_back = self.choice
         if self.choice is not None:
             self.choice = None
-            self.decided.emit()
+            self.choice_changed.emit()
+
+    def _ask_again(self, mask: Labels) -> None:
+        """Let a person choose anew who took back that the mask from before was chosen."""
+        choice, models = self._went_back, self._session.models
+        if choice is None or mask is not choice.after:
+            return
+        if choice.model_before in models and choice.model_after in models:
+            self.choice, self._went_back = choice, None
+            self.choice_changed.emit()
 
     def show(self, mask: Labels, instead_of: Labels) -> None:
         """Show a mask in the place of another, and choose its model unless that is undecided; the other stays."""
         viewer, review = self._viewer(), review_of(mask)
         if self.choice is not None and mask is self.choice.before:
             self._decide()  # undone
+        self._ask_again(mask)
         # Whoever corrects goes on with the same brush; napari puts it down where a layer is hidden.
         label, size, mode = instead_of.selected_label, instead_of.brush_size, instead_of.mode
         instead_of.visible = False
@@ -301,13 +316,14 @@ class LearningAgain(Work):
             return
         after, (before, now) = self._new, self._models
         compared = (*self._compared, *(self._scoring.found if ending.how is How.DONE else ()))
-        self.choice = Choice(self._mask, after, before, now, compared)
         if self._compared:
             self.measured[now.path] = self._compared[0].ground.now
         text = verdict([one.ground for one in compared])
         if ending.how is How.FAILED:
             text = f"{text} On other scans they could not be compared: {ending.text}"
-        self._finish(Ending(How.DONE, f'New result: layer "{after.name}". {text}'))
+        text = f'New result: layer "{after.name}". {text}'
+        self.choice = Choice(self._mask, after, before, now, compared, text)
+        self._finish(Ending(How.DONE, text))
 
     def _finish(self, ending: Ending) -> None:
         self._mask = self._new = self._kept = None
