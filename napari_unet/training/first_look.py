@@ -1,12 +1,12 @@
 """Teaching the pixel classifier within a network before anything else: it takes a second, and much is known then."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from napari_unet.annotation import IGNORE
@@ -19,6 +19,7 @@ POOL = 100_000
 """Voxels drawn, of those that are painted and of those that only a teacher tells of."""
 BATCH = 1024
 STEPS = 600
+STEPS_IN_A_ROW = 10
 STEPS_A_SECOND = 60
 """Of the time there is: a first look takes less than a tenth of it."""
 MOST_TIME = 0.2
@@ -80,7 +81,7 @@ class Lesson:
         """(classes,) of how common each is."""
         return self.likely.mean(0).clamp_min(RAREST)
 
-    def batches(self, steps: int, size: int, random: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, steps: int, size: int, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Draw voxels, rare classes more often than they are: by the root of how common they are."""
         share = self.common.double().rsqrt()[self.likely.argmax(1)].cumsum(0)
         for _ in range(steps):
@@ -89,8 +90,12 @@ class Lesson:
             yield self.features[chosen], self.likely[chosen]
 
 
-def lessons(patches: Iterator[tuple[Tensor, Tensor, Tensor]], classes: int, random: Generator) -> list[Lesson]:
+def lessons(
+    patches: Iterator[tuple[Tensor, Tensor, Tensor]], classes: int, random: torch.Generator
+) -> Generator[None, None, list[Lesson]]:
     """Collect voxels of patches: of what is painted and, where there is one, of what a teacher tells.
+
+    After each patch it can be left.
 
     Parameters
     ----------
@@ -111,6 +116,7 @@ def lessons(patches: Iterator[tuple[Tensor, Tensor, Tensor]], classes: int, rand
         if opinion.shape[1]:
             asked = ~known & (opinion.sum(1) > 0.5)
             told.append((rows[asked], opinion.movedim(1, -1)[asked]))
+        yield
     found = []
     for voxels, weight in ((painted, PAINT_BESIDE_TEACHER if told else 1.0), (told, 1.0)):
         if sum(len(features) for features, _ in voxels):
@@ -120,8 +126,10 @@ def lessons(patches: Iterator[tuple[Tensor, Tensor, Tensor]], classes: int, rand
     return found
 
 
-def teach(pixels: PixelClassifier, of: list[Lesson], patience: Patience, random: Generator) -> Tensor:
-    """Teach a pixel classifier, on the processor, by the cross-entropy with what is known.
+def teach(
+    pixels: PixelClassifier, of: list[Lesson], patience: Patience, random: torch.Generator
+) -> Generator[None, None, Tensor]:
+    """Teach a pixel classifier, on the processor, by the cross-entropy with what is known; now and then it can be left.
 
     Rare classes are seen more often than they are; what is to be added to its logits for that is returned: Menon et
     al. 2021 (logit adjustment), doi:10.48550/arXiv.2007.07314.
@@ -150,7 +158,7 @@ def teach(pixels: PixelClassifier, of: list[Lesson], patience: Patience, random:
     )
     one = (1,) * (pixels.head.weight.ndim - 2)
     size = BATCH // len(of)
-    for batches in zip(*(lesson.batches(steps, size, random) for lesson in of), strict=True):
+    for step, batches in enumerate(zip(*(lesson.batches(steps, size, random) for lesson in of), strict=True)):
         loss = torch.zeros(())
         for lesson, (features, likely) in zip(of, batches, strict=True):
             logits = pixels.judged(features.reshape(*features.shape, *one)).flatten(1)
@@ -161,6 +169,8 @@ def teach(pixels: PixelClassifier, of: list[Lesson], patience: Patience, random:
         schedule.step()
         if patience.over():
             break
+        if step % STEPS_IN_A_ROW == 0:
+            yield
     with torch.no_grad():
         pixels.head.weight *= SURENESS
     # As often as a class is, over as often as it was drawn, which is by the root of that.

@@ -4,9 +4,10 @@ Two networks are kept: one that learns, and the running average of its weights, 
 shown and returned. The average is better and steadier: Polyak and Juditsky 1992, doi:10.1137/0330046.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import product
 from math import isfinite, nan
 from typing import Any
 
@@ -18,9 +19,10 @@ from torch import Tensor
 from napari_unet.annotation import ClassInfo
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
+from napari_unet.events import result_of
 from napari_unet.networks import Compute, Network, build, channels_last, load_weights, weights_of
 from napari_unet.networks.device import one_thread
-from napari_unet.networks.filters import PixelClassifier, filtered
+from napari_unet.networks.filters import filtered
 from napari_unet.normalisation import Normalisation, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.augmentation import UNCHANGED, Windows, varied
@@ -34,6 +36,8 @@ from napari_unet.training.sampling import PatchSize, Place, Sampler
 from napari_unet.training.start import HEAD
 from napari_unet.training.teacher import disagreement
 
+FIRST_LOOK = "a first look at the paint"
+"""What it does before the first step, in words."""
 MEASURED_BATCHES = 8
 """Batches of held-out patches a measurement uses at most."""
 STEPS_PER_MEASURED_BATCH = 4
@@ -93,8 +97,8 @@ class Learner:
         self.batch = config.batch
         if weights is not None:
             load_weights(self.network, weights)
-        elif self.network.pixels is not None:
-            self._look_first(self.network.pixels, classes)
+        self.untaught = self.network.pixels if weights is None else None
+        """The pixel classifier, until :meth:`look_first` has taught it."""
         if self.network.pixels is not None:
             # What it sees stays: measured, it would learn the painted slices by heart. What it makes of that does not.
             self.network.pixels.hidden.requires_grad_(requires_grad=False)
@@ -115,11 +119,14 @@ class Learner:
         )
         self.measured = self._measured()
 
-    def _look_first(self, pixels: PixelClassifier, classes: int) -> None:
-        """Teach the pixel classifier, on the processor, voxels of patches such as the network will see.
+    def look_first(self) -> Generator[None, None, None]:
+        """Teach the pixel classifier, where nobody did yet, voxels of patches such as the network will see.
 
-        Then the network is what that finds, and learns what to add.
+        Then the network is what that finds, and learns what to add. It is taught on the processor. Left at a yield,
+        nothing has happened.
         """
+        if self.untaught is None:
+            return
         patience = Patience(self.config)
 
         def patches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -133,12 +140,16 @@ class Learner:
                 yield filtered(flat).reshape(1, -1, *images.shape[2:]), targets, opinion
 
         random = torch.Generator().manual_seed(self.config.seed)
+        pixels = deepcopy(self.untaught).cpu().requires_grad_()
         with one_thread():  # what is this small takes longer on several
-            bias = teach(pixels, lessons(patches(), classes, random), patience, random)
+            bias = yield from teach(pixels, (yield from lessons(patches(), len(self.labels), random)), patience, random)
+        self.untaught.load_state_dict(pixels.state_dict())
         with torch.no_grad():
             for head in (self.network.head, *self.network.heads):
                 head.get_parameter("weight").zero_()
                 head.get_parameter("bias").copy_(bias)
+        self.average.load_state_dict(self.network.state_dict())
+        self.untaught = None
 
     def state(self) -> dict[str, Any]:
         """Give all that another learner of the same material needs to go on exactly as this one would."""
@@ -167,6 +178,7 @@ class Learner:
         self.origin = [origin.to(self.compute.device) for origin in state["origin"]]
         self.steps, self.batch, self.size = state["steps"], state["batch"], PatchSize(*state["size"])
         self.measured = self._measured()
+        self.untaught = None
 
     def _measured(self) -> list[list[Place]]:
         """Batches of places that show the held-out paint."""
@@ -186,9 +198,14 @@ class Learner:
         return STEPS_PER_MEASURED_BATCH * len(self.measured)
 
     def step(self, fraction: float) -> float | None:
+        """Learn from one batch, see :meth:`step_in_parts`."""
+        return result_of(self.step_in_parts(fraction))
+
+    def step_in_parts(self, fraction: float) -> Generator[None, None, float | None]:
         """Learn from one batch; give its loss, or None when memory ran out (see :meth:`shrink`).
 
-        A loss or a gradient that is not finite leaves the weights as they are, and a loss that is not finite is given.
+        Left at the yield in its middle, nothing has happened. A loss or a gradient that is not finite leaves the
+        weights as they are, and a loss that is not finite is given.
 
         Parameters
         ----------
@@ -200,19 +217,20 @@ class Learner:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
         try:
-            return self._step()
+            return (yield from self._step())
         except RuntimeError as error:
             if not ran_out_of_memory(error):
                 raise
             return None
 
-    def _step(self) -> float:
+    def _step(self) -> Generator[None, None, float]:
         windows = self.sampler.cut(self.sampler.draw(self.batch, self.size), self.size)
         images, targets = self._patches(windows, learning=True)
         images, opinion = images.tensor_split([self.channels], dim=1)
         with self.compute.autocast():
             by_scale = zip(self.network.supervision, self._logits(self.network, images), strict=True)
         loss = torch.stack([weight * self._loss(logits, targets, opinion) for weight, logits in by_scale]).sum()
+        yield
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -318,10 +336,13 @@ class Learner:
         if self.config.schedule is Schedule.PLATEAU:
             self.plateau.step(-train_loss if score.dice is None else score.dice)
 
-    def look(self, scan: Scan, normalisation: tuple[Normalisation, ...], z: int) -> NDArray[np.uint8]:
+    def look(
+        self, scan: Scan, normalisation: tuple[Normalisation, ...], z: int
+    ) -> Generator[None, None, NDArray[np.uint8]]:
         """Give the labels, (Y, X) uint8, that the model at hand sees on slice ``z`` of a scan.
 
-        A quick look: a slice larger than a patch is computed in pieces that do not overlap.
+        A quick look: a slice larger than a patch is computed in pieces that do not overlap, after each of which it can
+        be left.
         """
         volume = next(v for v in scan.volumes() if v.start <= z < v.stop)
         depth = self.size.depth
@@ -332,10 +353,10 @@ class Learner:
         labels = np.zeros((rows, columns), np.uint8)
         label_of = np.array(self.labels, np.uint8)
         height, width = self.size.height, self.size.width  # as in training, so that it fits into the memory
-        with torch.inference_mode(), self.compute.autocast():
-            for top in range(0, rows, height):
-                for left in range(0, columns, width):
-                    piece = np.s_[top : top + height, left : left + width]
-                    logits = self._logits(self.average, images[(..., *piece)][None].to(self.compute.device))[0]
-                    labels[piece] = label_of[logits[0, :, z - first].argmax(0).cpu().numpy()]
+        for top, left in product(range(0, rows, height), range(0, columns, width)):
+            piece = np.s_[top : top + height, left : left + width]
+            with torch.inference_mode(), self.compute.autocast():
+                logits = self._logits(self.average, images[(..., *piece)][None].to(self.compute.device))[0]
+                labels[piece] = label_of[logits[0, :, z - first].argmax(0).cpu().numpy()]
+            yield
         return labels

@@ -24,7 +24,7 @@ from napari_unet.normalisation import measure, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.course import Course
 from napari_unet.training.given import Given
-from napari_unet.training.learner import Learner
+from napari_unet.training.learner import FIRST_LOOK, Learner
 from napari_unet.training.loop import described
 from napari_unet.training.material import Material, classes_of_channels, normaliser_for
 from napari_unet.training.sampling import Sampler, Source
@@ -113,7 +113,7 @@ class LiveLearning:
         material = self._material()
         if self.learner is None or fresh:
             weights = None
-            if self.learner is not None:
+            if self.learner is not None and self.learner.untaught is None:
                 weights = grown(self.learner.score(0).weights, before, labels)
             elif self._start is not None:
                 weights = grown(self._start.model.weights, before, labels)
@@ -218,20 +218,25 @@ def live_job(
     wishes = Wishes(look_at=look_at)
     previews = Previews(learner, live.scan, live.normalisation, preview, LIVE_SHARE)
     yield Started("Learning")
+    progress = Progress(0.0, FIRST_LOOK)
+    if learner.untaught is not None:
+        yield from wishes.heard(learner.look_first(), progress)
+        yield from previews.paint(wishes, progress)
     course = Course(learner.config.model_copy(update={"time_limit": seconds}))
     try:
         while seconds and course.fraction < 1 and not wishes.stop:
-            loss = learner.step(0.0)
+            loss = yield from wishes.heard(learner.step_in_parts(0.0), progress)
             if loss is None:
                 wishes.hear((yield Note(learner.shrink())))
                 continue
             if not isfinite(loss):
                 raise BadInput("The training diverged (the loss is not a number): switch it off, and on again.")
             course.step += 1
-            wishes.hear((yield Progress(course.fraction, f"step {live.steps + course.step}", course.seconds_left)))
+            progress = Progress(course.fraction, f"step {live.steps + course.step}", course.seconds_left)
+            wishes.hear((yield progress))
             if previews.due(course, wishes):
-                wishes.hear((yield previews.paint(wishes)))
+                yield from previews.paint(wishes, progress)
     finally:
         live.steps += course.step
         live.seconds += course.seconds
-    yield previews.paint(wishes)
+    yield from previews.paint(wishes, progress)

@@ -22,7 +22,7 @@ from napari_unet.scan import Scan
 from napari_unet.training.course import CHANCE, Course, Standing
 from napari_unet.training.evidence import Evidence
 from napari_unet.training.given import Given
-from napari_unet.training.learner import Learner, Score, ran_out_of_memory
+from napari_unet.training.learner import FIRST_LOOK, Learner, Score, ran_out_of_memory
 from napari_unet.training.material import Material, gather, normaliser_for
 from napari_unet.training.start import Start, added_to, continued, grown
 from napari_unet.training.teacher import taught
@@ -163,6 +163,7 @@ def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
     previews = None
     if given.preview is not None:
         previews = Previews(learner, given.scans[0], material.normalisation, given.preview)
+    yield from wishes.heard(learner.look_first(), Progress(0.0, FIRST_LOOK))
     best, finished = yield from _learn(learner, standing, wishes, previews, unfinished)
     if before is not None and before.dice is not None:
         best, text = _better_of(before, best)
@@ -218,9 +219,10 @@ def _learn(
         course.step += 1
         losses.append(loss)
         text = f"step {course.step}, loss {loss:.3f}"
-        yield from _report(Progress(course.fraction, text, course.seconds_left), wishes)
+        progress = Progress(course.fraction, text, course.seconds_left)
+        yield from _report(progress, wishes)
         if previews is not None and previews.due(course, wishes):
-            yield from _report(previews.paint(wishes), wishes)
+            yield from previews.paint(wishes, progress)
         done = course.fraction >= 1
         if done or len(losses) >= max(ROUND_STEPS, learner.round_steps):
             yield from _report(_round(learner, standing), wishes)

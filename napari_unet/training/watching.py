@@ -1,12 +1,13 @@
 """What somebody who watches a training is shown of it, and may tell it."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.events import Command, LookAt, Preview, Stop
+from napari_unet.events import Command, Event, Job, LookAt, Preview, Progress, Result, Stop
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 from napari_unet.training.course import Course
@@ -30,6 +31,16 @@ class Wishes:
             self.stop = True
         elif isinstance(command, LookAt):
             self.look_at, self.preview_now = command.z, True
+
+    def heard(self, work: Generator[None, None, Result], progress: Event) -> Job[Result]:
+        """Do work in parts, between which ``progress`` is reported and commands are taken in."""
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            self.hear((yield progress))
 
 
 class Previews:
@@ -70,11 +81,12 @@ class Previews:
         self.last = course.seconds if due else self.last
         return due
 
-    def paint(self, wishes: Wishes) -> Preview:
-        """Fill the slice that is looked at."""
+    def paint(self, wishes: Wishes, progress: Progress) -> Job[None]:
+        """Fill the slice that is looked at, and report it; ``progress`` is reported in between."""
         z = min(max(wishes.look_at or 0, 0), len(self.preview) - 1)
-        begun = perf_counter()
-        self.preview[z] = self.learner.look(self.scan, self.normalisation, z)
-        self.spent += perf_counter() - begun
         wishes.preview_now = False
-        return Preview(z)
+        begun = perf_counter()
+        look = self.learner.look(self.scan, self.normalisation, z)
+        self.preview[z] = yield from wishes.heard(look, progress)
+        self.spent += perf_counter() - begun
+        wishes.hear((yield Preview(z)))

@@ -6,6 +6,7 @@ import torch
 
 from napari_unet.annotation import BACKGROUND, IGNORE
 from napari_unet.config import Device, NetworkConfig, Precision, TrainConfig
+from napari_unet.events import result_of
 from napari_unet.inference import predict
 from napari_unet.networks.filters import PixelClassifier, filtered
 from napari_unet.review.corrections import mean_dice
@@ -90,11 +91,11 @@ def test_painted_voxels_and_those_a_teacher_tells_of_are_kept_apart():
     opinion = torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8], [0.0, 0.0]]).T.reshape(1, 2, 1, 4)
     features = torch.arange(4.0).reshape(1, 1, 1, 4)
     random = torch.Generator().manual_seed(0)
-    painted, told = lessons(iter([(features, targets, opinion)]), 2, random)
+    painted, told = result_of(lessons(iter([(features, targets, opinion)]), 2, random))
     assert sorted(painted.features.flatten().tolist()) == [0, 1]
     assert told.features.flatten().tolist() == [2]
     np.testing.assert_allclose(told.likely, [[0.2, 0.8]])
-    (alone,) = lessons(iter([(features, targets, opinion[:, :0])]), 2, random)
+    (alone,) = result_of(lessons(iter([(features, targets, opinion[:, :0])]), 2, random))
     assert alone.weight > painted.weight
 
 
@@ -106,7 +107,7 @@ def test_a_rare_class_is_seen_more_often_and_that_is_made_up_for():
     assert 0.07 < likely[:, 1].mean() < 0.12
     torch.manual_seed(0)
     pixels = PixelClassifier(2, 1, 2)
-    bias = teach(pixels, [lesson], Patience(config(1, filters=True)), random)
+    bias = result_of(teach(pixels, [lesson], Patience(config(1, filters=True)), random))
     logits = (pixels.judged(torch.zeros(1, 24, 1, 1)).flatten() + bias).detach()
     assert logits[0] > logits[1]
 

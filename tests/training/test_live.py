@@ -7,7 +7,7 @@ import torch
 from napari_unet.annotation import BACKGROUND, IGNORE
 from napari_unet.config import AugmentConfig, Device, NetworkConfig, Precision, TrainConfig
 from napari_unet.errors import ModelMismatch, NothingPainted
-from napari_unet.events import LookAt, Preview, Progress
+from napari_unet.events import LookAt, Preview, Progress, Started
 from napari_unet.runner import run_here
 from napari_unet.scan import Scan
 from napari_unet.training import train
@@ -43,11 +43,12 @@ def say(paint, truth, z, labels=(1,)):
 
 
 def go_on(live, paint, changed, steps, preview, command=None):
-    """Learn for so many steps, then close it, as painting does; give what it said."""
-    job = live_job(live, paint, changed, seconds=600, preview=preview, look_at=3)
+    """Learn for so many steps, then close it in the middle of the next, as painting does; give what it said."""
+    job, end = live_job(live, paint, changed, seconds=600, preview=preview, look_at=3), live.steps + steps
     seen = [next(job)]
-    while sum(isinstance(event, Progress) for event in seen) < steps:
+    while getattr(seen[-1], "text", "") != f"step {end}":
         seen.append(job.send(command))
+    seen.append(job.send(command))
     job.close()
     return seen
 
@@ -83,6 +84,23 @@ def test_it_learns_goes_on_and_takes_a_new_class(disc):
     model = live.model()
     assert model.description.labels == (0, 1, 2)
     assert model.description.learned_from.steps == live.steps == 125
+
+
+def test_a_first_look_can_be_left_and_is_shown_before_the_first_step(disc):
+    scan, truth, paint = disc
+    say(paint, truth, 0)
+    network = NetworkConfig(width=8, depth=2, filters=True)
+    live, preview = LiveLearning(scan, config=TINY.model_copy(update={"network": network})), np.zeros_like(truth)
+    job = live_job(live, paint, (0,), seconds=600, preview=preview, look_at=3)
+    assert [type(next(job)) for _ in range(4)] == [Started] + [Progress] * 3
+    job.close()
+    assert live.learner.untaught is not None
+    job = live_job(live, paint, (), seconds=600, preview=preview, look_at=3)
+    while next(job) != Preview(3):
+        assert live.learner.steps == 0
+    assert dice(preview[3], truth[3], 1) > 0.9
+    job.close()
+    assert live.learner.untaught is None
 
 
 def test_it_goes_on_from_a_model_and_shows_where_one_looks(disc):
