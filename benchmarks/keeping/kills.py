@@ -118,7 +118,7 @@ def kills(folder: Path, number: int) -> Iterator[tuple[float, int, Outcome]]:
         log, killed_at = noted, killed_next
 
 
-def table(folder: Path, number: int) -> str:
+def kill_often(folder: Path, number: int) -> str:
     """Kill so many windows and sum up."""
     rows = []
     for row in kills(folder, number):
