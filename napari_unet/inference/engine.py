@@ -1,7 +1,9 @@
 """Trained networks, ready to compute: loaded, folded and laid out for the device at hand."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,8 @@ class Engine:
         :func:`napari_unet.inference.matching.check_ensemble`.
     config
         Where and how to compute.
+    device
+        The device, where there are several such as ``config`` asks for.
 
     Raises
     ------
@@ -54,11 +58,16 @@ class Engine:
         The device asked for is not there, or the depth, or no network was trained with the dropout asked for.
     """
 
-    def __init__(self, models: Sequence[Model], config: PredictConfig) -> None:
+    def __init__(self, models: Sequence[Model], config: PredictConfig, device: torch.device | None = None) -> None:
         self.models = tuple(models)
         self.description = models[0].description
         self.config = config
         self.compute = choose(config)
+        if device is not None:
+            self.compute = replace(self.compute, device=device)
+        self._busy = Lock()
+        on_cuda = self.compute.device.type == "cuda"
+        self._copies = torch.cuda.Stream(self.compute.device) if on_cuda else None  # type: ignore[no-untyped-call]
         networks = [_loaded(model, config) for model in models]
         strides, halos = zip(*((network.stride, network.halo) for network in networks), strict=True)
         self.stride: ZYX = tuple(map(max, zip(*strides, strict=True)))
@@ -145,7 +154,7 @@ class Engine:
         self._lowest = features
 
     def __call__(self, seen: NDArray[np.float32], core: Box, wanted: Wanted = LABELS_ONLY) -> tuple[Maps, Glimpse]:
-        """Predict tiles.
+        """Predict tiles; called in several threads, it copies for one while it computes for another.
 
         Parameters
         ----------
@@ -161,29 +170,46 @@ class Engine:
         tuple
             Maps of the core, with an axis N in front, and what else was seen of it in passing.
         """
+        x = self._copied(seen)
+        with self._busy:
+            maps, scores = self._said(x, core, wanted)
+            return maps, glimpse(scores, maps.labels, self._lowest, core, seen.shape[2])
+
+    def _said(self, x: torch.Tensor, core: Box, wanted: Wanted) -> tuple[Maps, torch.Tensor]:
+        """Give the maps of the core of what is seen, and logits or logarithms of probabilities."""
         if self.asked == 1 and wanted == LABELS_ONLY and not self.decision.needs_probabilities:
             # One byte a voxel leaves the device instead of a float for each class.
-            scores = self.logits(seen)[(..., *core)]
-            maps = Maps(self.decision.labels(scores).numpy(force=True))
-        else:
-            mean: Any = 0
-            for logits in self._opinions(seen):
-                mean = mean + logits[(..., *core)].softmax(dim=1, dtype=torch.float32) / self.asked
-            scores, maps = mean.log(), self.decision.maps(mean, wanted)
-        return maps, glimpse(scores, maps.labels, self._lowest, core, seen.shape[2])
+            scores = next(self._opinions(x))[(..., *core)]
+            return Maps(self.decision.labels(scores).numpy(force=True)), scores
+        mean: Any = 0
+        for logits in self._opinions(x):
+            mean = mean + logits[(..., *core)].softmax(dim=1, dtype=torch.float32) / self.asked
+        return self.decision.maps(mean, wanted), mean.log()
 
     def logits(self, seen: NDArray[np.float32]) -> torch.Tensor:
         """Give the logits (N, classes, Z, Y, X), on the device, of the first opinion on ``seen`` (as in a call)."""
-        return next(self._opinions(seen))
+        return next(self._opinions(self._copied(seen)))
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        return torch.channels_last if self.flat else torch.channels_last_3d
+
+    def _copied(self, seen: NDArray[np.float32]) -> torch.Tensor:
+        """Copy what is seen to the device; CUDA goes on meanwhile with what it computes for other threads."""
+        x = torch.from_numpy(seen[:, :, 0] if self.flat else seen)
+        if self._copies is None:
+            return x.to(self.compute.device, memory_format=self._layout)
+        with torch.cuda.stream(self._copies):
+            x = x.contiguous(memory_format=self._layout).pin_memory().to(self.compute.device, non_blocking=True)
+        x.record_stream(torch.cuda.current_stream(self.compute.device))
+        self._copies.synchronize()
+        return x
 
     @torch.inference_mode()
-    def _opinions(self, seen: NDArray[np.float32]) -> Iterator[torch.Tensor]:
-        """Give the logits of each model, view and dropout sample."""
+    def _opinions(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Give the logits of each model, view and dropout sample; the network rounds what it need not see exactly."""
         if not self._modules:
             raise ValueError("this engine was closed")
-        x = torch.from_numpy(seen[:, :, 0] if self.flat else seen)
-        layout = torch.channels_last if self.flat else torch.channels_last_3d
-        x = x.to(self.compute.device, memory_format=layout)  # the network rounds what it need not see exactly
         sides = [slice(side) for side in x.shape[2:]]
         for module, view, _ in product(self._modules, VIEWS[: self.config.views], range(self._repeats)):
             if view.plain:
@@ -191,7 +217,7 @@ class Engine:
             else:
                 # Padded before it is turned, so that pooling pairs the same voxels in every tile.
                 turned = view.of(pad_to_multiple(x, self.stride[-x.ndim + 2 :]))
-                logits = view.undone(module(turned.contiguous(memory_format=layout)))[:, :, *sides]
+                logits = view.undone(module(turned.contiguous(memory_format=self._layout)))[:, :, *sides]
             yield logits.unsqueeze(2) if self.flat else logits
 
     def free(self) -> None:

@@ -11,9 +11,11 @@ from napari_unet.inference.maps import Maps
 from napari_unet.inference.matching import Match
 from napari_unet.inference.reading import Reading, Reads
 from napari_unet.inference.regridding import Axis, BroughtBack, Grid, Regridded
+from napari_unet.inference.sharing import Sharing
 from napari_unet.inference.todo import Todo
 from napari_unet.inference.work import GPU_TOO_SMALL, Keeps, Straight, Work
 from napari_unet.model_file import Model
+from napari_unet.networks.device import all_like
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
 
@@ -72,8 +74,8 @@ def prepared(
         As :class:`napari_unet.inference.engine.Engine`.
     """
     reading: Reads = Reading(scan, matched.channels, normalisation, models[0].description.network.context)
-    engine, about = _load(models, config)
-    grid = _grid(scan, matched, ask.part, engine)
+    engines, about = _load(models, config)
+    grid = _grid(scan, matched, ask.part, engines.first)
     if grid is None:
         keeps: Keeps = Straight(out)
         todo = Todo(ask.slices, ask.look_at, lambda z: z)
@@ -85,7 +87,7 @@ def prepared(
     described = [model.description for model in models]
     known = [normalisation[c] for c in matched.channels]
     empty = Emptiness.of(described, known, described[0].network.context) if config.skip_empty else None
-    return Work(scan.name, reading, engine, todo, keeps, Glimpses(grid), out.wants, to_say, empty)
+    return Work(scan.name, reading, engines, todo, keeps, Glimpses(grid), out.wants, to_say, empty)
 
 
 def about_views(models: Sequence[Model], views: int) -> tuple[str, ...]:
@@ -110,11 +112,14 @@ def _grid(scan: Scan, matched: Match, part: Part, engine: Engine) -> Grid | None
     return Grid((z, y, x), scan.grid[0] // scan.depth, part)
 
 
-def _load(models: Sequence[Model], config: PredictConfig) -> tuple[Engine, tuple[str, ...]]:
-    """Load the models, on the processor when the GPU has no room even for the weights, and what to say about it."""
+def _load(models: Sequence[Model], config: PredictConfig) -> tuple[Sharing, tuple[str, ...]]:
+    """Load the models, on the processor when a GPU has no room even for the weights, and what to say about it."""
     try:
-        return Engine(models, config), ()
+        first = Engine(models, config)
+        # What is left out at random is the same each time on one device only.
+        others = () if config.dropout_samples else all_like(first.compute.device)[1:]
+        return Sharing([first, *(Engine(models, config, device) for device in others)]), ()
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-    return Engine(models, on_processor(config)), (GPU_TOO_SMALL,)
+    return Sharing([Engine(models, on_processor(config))]), (GPU_TOO_SMALL,)

@@ -122,7 +122,7 @@ def predict_job(
         try:
             yield from work.run()
         finally:
-            work.engine.close()
+            work.engines.close()
         done, notes, looks = work.done, work.notes, work.glimpses.looks(work.done)
     return Prediction(
         labels=buffers.labels,

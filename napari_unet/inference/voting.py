@@ -64,7 +64,7 @@ def three_planes_job(
         try:
             yield from _run(work, number)
         finally:
-            work.engine.close()
+            work.engines.close()
         notes += work.notes
         if work.todo.stopped:
             done = work.done if number == 0 else done

@@ -1,9 +1,11 @@
 """A prediction under way: slab after slab from where the user looks, each tile by tile."""
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -11,16 +13,19 @@ from napari_unet.errors import OutOfMemory
 from napari_unet.events import Command, Event, Note, Progress, SlicesDone, Started
 from napari_unet.inference.emptiness import Emptiness
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
-from napari_unet.inference.glimpses import Glimpses
+from napari_unet.inference.glimpses import Glimpse, Glimpses
 from napari_unet.inference.joining import Blended, Joining, SideBySide
 from napari_unet.inference.maps import Maps, Wanted
 from napari_unet.inference.reading import Reads
+from napari_unet.inference.sharing import Sharing
 from napari_unet.inference.tiling import Cut, Tile
 from napari_unet.inference.todo import Todo
 
 GPU_TOO_SMALL = "The free memory of the GPU does not suffice: the processor computes instead, which is slower."
 
 Events = Generator[Event, Command | None, None]
+Slab: TypeAlias = Sequence[Tile]
+"""The tiles that some slices come from: one range along Z, all of Y and X."""
 
 
 class Keeps(Protocol):
@@ -42,6 +47,22 @@ class Straight:
         return [z]
 
 
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """Tiles side by side, for one pass of the networks, and the number of the group of slabs that they are of."""
+
+    group: int
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """What came of a pass: maps with an axis N in front, and a glimpse of what was looked at; None of air."""
+
+    maps: Maps
+    glimpse: Glimpse | None = None
+
+
 @dataclass
 class Work:
     """A prediction under way.
@@ -52,8 +73,8 @@ class Work:
         Of the scan.
     reading
         What the networks see.
-    engine
-        What computes; another one takes its place when its device has too little memory.
+    engines
+        What computes; the processor takes their place when their devices have too little memory.
     todo
         Which slices of the networks remain.
     keeps
@@ -76,7 +97,7 @@ class Work:
 
     name: str
     reading: Reads
-    engine: Engine
+    engines: Sharing
     todo: Todo
     keeps: Keeps
     glimpses: Glimpses
@@ -88,20 +109,21 @@ class Work:
     begun: float = field(default_factory=monotonic)
     left_out: int = 0
     cut: Cut = field(init=False)
+    _reads: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._cut()
 
     def _cut(self) -> None:
-        self.cut = self.engine.cut(self.reading.volume)
+        self.cut = self.engines.cut(self.reading.volume)
 
     def run(self) -> Events:
         """Do all slices, or those until Stop."""
-        yield from self._tell(Started(f'Predicting "{self.name}"', self.engine.compute.sentence))
+        yield from self._tell(Started(f'Predicting "{self.name}"', self.engines.sentence))
         for note in self.to_say:
             yield from self._note(note)
         while self.todo.remaining and not self.todo.stopped:
-            yield from self._predict(self.todo.nearest(self.cut.batch))
+            yield from self._predict(self._groups())
         if self.left_out and self.empty is not None:
             pieces = "1 piece holds" if self.left_out == 1 else f"{self.left_out} pieces hold"
             yield from self._note(
@@ -116,50 +138,81 @@ class Work:
         self.notes.append(text)
         yield from self._tell(Note(text))
 
-    def _predict(self, slices: Sequence[int]) -> Events:
-        """Predict these slices side by side, and those that come with them in their slabs, tile by tile."""
-        slabs = [self.cut.slab(z) for z in slices]
-        waiting = sum(len(self._waiting(slab)) for slab in slabs)
-        joining = self._joining(slabs)
-        for number, tiles in enumerate(zip(*slabs, strict=True)):
-            if number:
-                yield from self._tell(self._progress(waiting * number / len(slabs[0])))
+    def _predict(self, groups: Sequence[Sequence[Slab]]) -> Events:
+        """Predict groups of slabs side by side, and those slices that come with them, tile by tile."""
+        joinings = [self._joining(slabs) for slabs in groups]
+        passes = [_Pass(number, tiles) for number, slabs in enumerate(groups) for tiles in zip(*slabs, strict=True)]
+
+        def attempt(engine: Engine, one: _Pass) -> _Said | None:
+            return self._attempt(engine, one.tiles, joinings[one.group].from_tiles)
+
+        with closing(self.engines.map(attempt, passes)) as results:
+            joined = 0
+            for one, said in zip(passes, results, strict=True):
+                slabs, joining = groups[one.group], joinings[one.group]
+                if said is None:
+                    yield from self._note(self._use_less_memory(len(slabs)))
+                    return
+                self._take_in(one.tiles, said)
+                joining.add(one.tiles[0], said.maps)
+                joined += 1
+                if joined == len(slabs[0]):
+                    joined = 0
+                    yield from self._finish(slabs, joining.result())
+                else:
+                    waiting = sum(len(self._waiting(slab)) for slab in slabs)
+                    yield from self._tell(self._progress(waiting * joined / len(slabs[0])))
                 if self.todo.stopped:
                     return
-            maps = self._attempt(tiles, joining.from_tiles)
-            if maps is None:
-                yield from self._note(self._use_less_memory(len(slabs)))
-                return
-            joining.add(tiles[0], maps)
-        joined = joining.result()
+
+    def _groups(self) -> list[list[Slab]]:
+        """Choose the slabs nearest to where the user looks: as many side by side as the cut has it, for each pass."""
+        chosen: list[Slab] = []
+        covered: set[int] = set()
+        for z in self.todo.nearest(len(self.todo.remaining)):
+            if len(chosen) == self.cut.batch * self.engines.at_once:
+                break
+            if z not in covered:
+                chosen.append(self.cut.slab(z))
+                covered.update(_along(chosen[-1]))
+        return [chosen[first : first + self.cut.batch] for first in range(0, len(chosen), self.cut.batch)]
+
+    def _joining(self, slabs: Sequence[Slab]) -> Joining:
+        """Choose how the maps of the tiles of these slabs become one."""
+        shape = (len(_along(slabs[0])), *self.reading.volume[1:])
+        engine = self.engines.first
+        if self.cut.overlapping and len(slabs[0]) > 1:
+            return Blended(len(slabs), shape, engine.classes, self.wanted, engine.decision)
+        return SideBySide(len(slabs), shape, engine.classes, self.wanted)
+
+    def _attempt(self, engine: Engine, tiles: Sequence[Tile], wanted: Wanted) -> "_Said | None":
+        """Predict tiles of equal shape; None when memory does not suffice. Called in the threads of the devices."""
+        try:
+            with self._reads:
+                seen = np.stack([self.reading(tile.seen) for tile in tiles])
+            if self.empty is not None and self.empty.fills(seen):
+                sides = (part.stop - part.start for part in tiles[0].core)
+                return _Said(self.empty.maps((len(tiles), *sides), wanted))
+            return _Said(*engine(seen, tiles[0].core_in_seen, wanted))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        return None  # only here, outside the except block, is what the pass had allocated let go
+
+    def _take_in(self, tiles: Sequence[Tile], said: "_Said") -> None:
+        """Take in what was found out in passing."""
+        if said.glimpse is None:
+            self.left_out += len(tiles)
+        else:
+            self.glimpses.add(tiles, said.glimpse)
+
+    def _finish(self, slabs: Sequence[Slab], joined: Maps) -> Events:
+        """Hand on slabs that are whole, and tell."""
         done = [z for n, slab in enumerate(slabs) for z in self._keep(slab, joined.part(n))]
         if done:
             self.done.update(done)
             yield from self._tell(SlicesDone(tuple(done), self.glimpses.looks(done)))
         yield from self._tell(self._progress())
-
-    def _joining(self, slabs: Sequence[Sequence[Tile]]) -> Joining:
-        """Choose how the maps of the tiles of these slabs become one."""
-        shape = (len(_along(slabs[0])), *self.reading.volume[1:])
-        if self.cut.overlapping and len(slabs[0]) > 1:
-            return Blended(len(slabs), shape, self.engine.classes, self.wanted, self.engine.decision)
-        return SideBySide(len(slabs), shape, self.engine.classes, self.wanted)
-
-    def _attempt(self, tiles: Sequence[Tile], wanted: Wanted) -> Maps | None:
-        """Predict tiles of equal shape; None when memory does not suffice."""
-        try:
-            seen = np.stack([self.reading(tile.seen) for tile in tiles])
-            if self.empty is not None and self.empty.fills(seen):
-                self.left_out += len(tiles)
-                sides = (part.stop - part.start for part in tiles[0].core)
-                return self.empty.maps((len(tiles), *sides), wanted)
-            maps, glimpse = self.engine(seen, tiles[0].core_in_seen, wanted)
-            self.glimpses.add(tiles, glimpse)
-            return maps
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        return None  # only here, outside the except block, is what the pass had allocated let go
 
     def _use_less_memory(self, batch: int) -> str:
         """Cut smaller than what did not fit, ``batch`` tiles side by side, or go on on the processor, and say so.
@@ -169,16 +222,17 @@ class Work:
         OutOfMemory
             There is no smaller tile and no other device.
         """
-        where = "the GPU" if self.engine.on_gpu else "this computer"
+        engine = self.engines.first
+        where = "the GPU" if engine.on_gpu else "this computer"
         tried = replace(self.cut, batch=batch)
         smaller = tried.smaller()
         if smaller is not None:
             self.cut = smaller
-            self.engine.free()
+            self.engines.free()
             return f"Too little memory on {where} for {tried.words}: it goes on with {smaller.words}."
-        if self.engine.on_gpu:
-            self.engine.close()
-            self.engine = Engine(self.engine.models, on_processor(self.engine.config))
+        if engine.on_gpu:
+            self.engines.close()
+            self.engines = Sharing([Engine(engine.models, on_processor(engine.config))])
             self._cut()
             return GPU_TOO_SMALL
         raise OutOfMemory(
@@ -186,11 +240,11 @@ class Work:
             "other programs, or train a narrower or shallower network."
         )
 
-    def _waiting(self, slab: Sequence[Tile]) -> list[int]:
+    def _waiting(self, slab: Slab) -> list[int]:
         """Give the slices of a slab that are asked for and not done yet."""
         return [z for z in _along(slab) if z in self.todo.remaining]
 
-    def _keep(self, slab: Sequence[Tile], maps: Maps) -> list[int]:
+    def _keep(self, slab: Slab, maps: Maps) -> list[int]:
         """Hand on what is asked for of a slab's maps (Z, Y, X); give the slices of the scan that are done with it."""
         slices, first = self._waiting(slab), _along(slab).start
         done = [of_scan for z in slices for of_scan in self.keeps.keep(z, maps.at(z - first))]
@@ -205,6 +259,6 @@ class Work:
         return Progress(fraction, f"slice {done + (under_way > 0)} of {total}", left)
 
 
-def _along(slab: Sequence[Tile]) -> range:
+def _along(slab: Slab) -> range:
     """Give the slices (index along Z) that a slab is the result of."""
     return range(slab[0].core[0].start, slab[0].core[0].stop)

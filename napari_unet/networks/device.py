@@ -93,6 +93,13 @@ def threads_but_one() -> int:
     return max(1, _ALL_THREADS - 1)
 
 
+def all_like(device: torch.device) -> tuple[torch.device, ...]:
+    """Give all devices of the kind of one: every GPU that ``CUDA_VISIBLE_DEVICES`` leaves, else the one itself."""
+    if device.type != "cuda":
+        return (device,)
+    return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))
+
+
 def is_there(kind: str) -> bool:
     """Tell whether there is a device of a kind, as PyTorch calls it: "cuda", "mps", "cpu"."""
     match kind:
