@@ -82,3 +82,8 @@ class StoredLabels(FillingLabels):
     def written(self) -> None:
         """Show what was written meanwhile."""
         self._draw_soon()
+
+    def finish(self) -> None:
+        """Let a person paint on it: no other process writes to it any more."""
+        self.layer.editable = True
+        self._viewer.layers.events.reordered()  # whoever offers layers looks at them again

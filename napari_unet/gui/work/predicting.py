@@ -253,8 +253,8 @@ class Prediction(ScanActivity):
         self._background.run(count, self.volumes_counted.emit, self._not_counted)
         if Verb.REVIEW not in self._session.state.running:  # learning from corrections is a step of its own
             self._history.add(Shown(f'predicting "{self._scan.name}"', self._viewer, self._result.layer))
-        if self._stored is not None:
-            self._result.layer.editable = True
+        if self._stored is not None and isinstance(self._result, StoredLabels):
+            self._result.finish()
             return f'Result: layer "{self._result.layer.name}", which is kept in {self._stored[0]}.'
         return f'Result: layer "{self._result.layer.name}". It is yours to correct.'
 
