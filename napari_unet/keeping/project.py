@@ -133,6 +133,11 @@ def is_project(folder: Path) -> bool:
     return (folder / DESCRIPTION).is_file()
 
 
+def name_of(folder: Path) -> str:
+    """Give what a project is called: its folder's name, without what the names of all projects end with."""
+    return folder.name.removesuffix(SUFFIX)
+
+
 def read_project(folder: Path) -> Project:
     """Read what a project is.
 

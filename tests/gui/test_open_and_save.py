@@ -12,7 +12,7 @@ import napari_unet
 from napari_unet.annotation import ClassInfo
 from napari_unet.errors import BadInput
 from napari_unet.gui.layers import writers
-from napari_unet.gui.layers.readers import get_reader
+from napari_unet.gui.layers.readers import get_reader, open_project
 from napari_unet.gui.layers.samples import chest
 from napari_unet.gui.layers.writers import write_labels
 from napari_unet.io import EXPORT_SUFFIXES, READ_SUFFIXES, WRITE_SUFFIXES, Mask, read_mask, write_mask
@@ -131,6 +131,9 @@ def test_what_is_not_ours_is_left_to_others(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "missing.docx"):
         assert get_reader(str(path)) is None
+    for name in ("empty", "study.unetproject"):
+        (tmp_path / name).mkdir()
+        assert get_reader(str(tmp_path / name)) is open_project, "who opens it is told that it is no project"
     assert get_reader([str(tmp_path / "notes.txt")] * 2) is None
 
 

@@ -16,7 +16,7 @@ from napari_unet.gui.layers.kept import about_layer
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
 from napari_unet.gui.widgets.scope import Where
 from napari_unet.gui.work.window_journal import Due
-from napari_unet.keeping.journal import OWNER
+from napari_unet.keeping.journal import OWNER, read_journal
 from napari_unet.keeping.project import DESCRIPTION, ScanState, read_project
 from napari_unet.keeping.provenance import read_provenance
 from napari_unet.review.corrections import Review
@@ -252,7 +252,14 @@ def test_the_last_steps_are_undone_after_the_window_was_killed(worked, new_windo
 
 def test_saved_under_another_name_both_projects_are_whole(worked, tmp_path):
     dock = worked.docks["Project"][1]
-    dock.save_as(str(worked.folder))
+    worked.paint.data_setitem((np.array([0]), np.array([0]), np.array([1])), 1)
+    dock.save_as(str(worked.folder.with_name("study")))
+    assert not dock.problem.isVisibleTo(dock), "it is there already, and is written"
+    assert read_journal(worked.folder)["layer1"].array[0, 0, 1] == 1
+    assert "<b>study</b>" in dock.sentence.text()
+    (tmp_path / "taken.unetproject").mkdir()
+    (tmp_path / "taken.unetproject" / "layer1.json").touch()
+    dock.save_as(str(tmp_path / "taken"))
     assert "is there already: choose another name" in dock.problem.text()
     dock.save_as(str(tmp_path / "deeper" / "copy"))
     assert dock.projects.folder == tmp_path / "deeper" / "copy.unetproject"

@@ -11,7 +11,7 @@ from napari_unet.errors import UnetError
 from napari_unet.gui.docks.dock import Dock, Folded, line
 from napari_unet.gui.widgets.menu_button import MenuButton
 from napari_unet.gui.widgets.scan_table import ScanTable
-from napari_unet.keeping.project import SUFFIX
+from napari_unet.keeping.project import SUFFIX, name_of
 
 NO_PROJECT = (
     "No project is open: your work is kept for a crash only. A project keeps scans, paint, masks, models and settings "
@@ -128,7 +128,7 @@ class ProjectDock(Dock):
             self.table.show_scans((), 0)
             self.history.clear()
             return
-        self.sentence.setText(f"<b>{folder.stem}</b>, saved by itself")
+        self.sentence.setText(f"<b>{name_of(folder)}</b>, saved by itself")
         self.sentence.setToolTip(str(folder))
         self.table.show_scans(self.projects.scans.all, project.shown)
         if (text := "\n".join(reversed(project.history))) != self.history.toPlainText():
@@ -142,20 +142,20 @@ class ProjectDock(Dock):
         self._menu.clear()
         self._menu.addAction("Open a project…", self._ask_what_to_open)
         for folder in self.projects.recent():
-            self._menu.addAction(folder.stem, partial(self.open, str(folder)))
+            self._menu.addAction(name_of(folder), partial(self.open, str(folder)))
 
     # --- questions
 
     def _ask_for_new(self) -> None:
-        if path := self._ask_for_name("New project"):
+        if path := self._ask_for_name("New project", Path(f"project{SUFFIX}")):
             self.new(path)
 
     def _ask_where_to_save(self) -> None:
-        if path := self._ask_for_name("Save the project as"):
+        if path := self._ask_for_name("Save the project as", self.projects.folder or Path()):
             self.save_as(path)
 
-    def _ask_for_name(self, title: str) -> str:
-        return str(QFileDialog.getSaveFileName(self, title, f"project{SUFFIX}", f"Project (*{SUFFIX})")[0])
+    def _ask_for_name(self, title: str, suggested: Path) -> str:
+        return str(QFileDialog.getSaveFileName(self, title, str(suggested), f"Project (*{SUFFIX})")[0])
 
     def _ask_what_to_open(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, f"Open a project: choose its folder (*{SUFFIX})"):

@@ -13,7 +13,7 @@ from napari_unet.io.files import is_dicom
 from napari_unet.io.formats import READ_SUFFIXES
 from napari_unet.io.ome_zarr_labels import is_label_image
 from napari_unet.io.zarr_file import in_zarr, open_image
-from napari_unet.keeping.project import is_project
+from napari_unet.keeping.project import SUFFIX, is_project
 from napari_unet.runner.reading import Cancelled, reader
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -35,12 +35,20 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
         a scan.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    if len(paths) == 1 and is_project(Path(paths[0])):
+    if len(paths) == 1 and (is_project(Path(paths[0])) or _is_to_be_project(Path(paths[0]))):
         return open_project
     if not paths or not all(_ours(Path(one)) for one in islice(paths, LOOKED_AT)):
         return None
     reader.warm()
     return read_layers
+
+
+def _is_to_be_project(folder: Path) -> bool:
+    """Whether somebody must take a folder for a project, though there is none in it; who opens it is told."""
+    try:
+        return folder.is_dir() and (folder.name.endswith(SUFFIX) or not any(folder.iterdir()))
+    except OSError:
+        return False
 
 
 def open_project(path: str | Sequence[str]) -> list[LayerData]:

@@ -38,7 +38,6 @@ class ComparisonPanel(QWidget):
         self.table = QTreeWidget()
         self.table.setHeaderLabels(COLUMNS)
         self.table.setAccessibleName("What was gained and lost")
-        self.table.setMaximumHeight(HEIGHT)
         self.table.setIndentation(10)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         header = self.table.header()
@@ -61,6 +60,8 @@ class ComparisonPanel(QWidget):
         self.back_button.clicked.connect(learning.go_back)
         self.table.itemClicked.connect(self._choose)
         self.table.itemActivated.connect(self._choose)
+        for unfolded in (self.table.itemExpanded, self.table.itemCollapsed):
+            unfolded.connect(self._fit)
         learning.ended.connect(self.refill)
         learning.choice_changed.connect(self.refill)
         self.refill()
@@ -87,6 +88,17 @@ class ComparisonPanel(QWidget):
                 line.setData(0, Qt.ItemDataRole.UserRole, (number, z))
             top.setExpanded(number == 0)
         self.table.setVisible(bool(choice.compared))
+        self._fit()
+
+    def _fit(self, unfolded: QTreeWidgetItem | None = None) -> None:
+        """Let the table be as high as its lines are together, as far as there is room."""
+        header, line = self.table.header(), self.table.topLevelItem(0)
+        assert header is not None
+        height = header.sizeHint().height() + 2 * self.table.frameWidth()
+        while line is not None:
+            height += self.table.visualItemRect(line).height()
+            line = self.table.itemBelow(line)
+        self.table.setFixedHeight(min(HEIGHT, height))
 
     def _choose(self, line: QTreeWidgetItem, column: int) -> None:
         where, choice = line.data(0, Qt.ItemDataRole.UserRole), self._learning.choice

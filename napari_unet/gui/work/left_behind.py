@@ -11,7 +11,7 @@ from napari.layers import Image, Labels
 from napari_unet.errors import UnetError
 from napari_unet.gui.layers.kept import is_layer, kept_layer, origin_of, review_in
 from napari_unet.keeping.journal import Stored, left_behind, read_journal, was_abandoned
-from napari_unet.keeping.project import is_project
+from napari_unet.keeping.project import is_project, name_of
 from napari_unet.model_file import SUFFIX
 from napari_unet.review.corrections import Review
 from napari_unet.session import TrainedModel
@@ -46,7 +46,7 @@ class LeftBehind:
     def sentence(self) -> str:
         """In words."""
         if self.is_project:
-            return f'The project "{self.folder.stem}" was open in a window that ended without being closed.'
+            return f'The project "{name_of(self.folder)}" was open in a window that ended without being closed.'
         names = ", ".join(f'"{stored.about["name"]}"' for stored, _ in self.layers())
         when = self.folder.name[:16].replace(".", ":")
         return f"A window that was opened {when} ended without being closed. Its work is still here: {names}."

@@ -2,6 +2,7 @@
 
 import shutil
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,7 +60,6 @@ class Projects(QObject):
         self._docks: dict[str, HasSettings] = {}
         self.scans.problem.connect(self.problem)
         keeper.keeping.connect(self._note_choices)
-        keeper.project_wanted.connect(self._open_left_behind)
 
     @property
     def folder(self) -> Path | None:
@@ -124,6 +124,8 @@ class Projects(QObject):
     def save_as(self, folder: Path) -> None:
         """Save the project once more, and go on in the new folder; without a project, make one.
 
+        Where it lies already, all that changed is written, as it would be by itself a few seconds later.
+
         Raises
         ------
         BadInput, OSError
@@ -133,10 +135,16 @@ class Projects(QObject):
         if project is None or before is None:
             self.make(folder)
             return
+        if _named(folder) == before:
+            self._keeper.flush()
+            return
         folder = _new_folder(folder)
-        self._keeper.flush()
-        while_alive(lambda: shutil.copytree(before, folder, ignore=_owner), f"Saving {folder.name} ...")
+        with suppress(OSError, UnetError):  # what cannot be written there any more is written in the new folder
+            self._keeper.flush()
+        if before.exists():
+            while_alive(lambda: shutil.copytree(before, folder, ignore=_owner), f"Saving {folder.name} ...")
         self._keeper.journal.move_to(Journal(folder))
+        self._keeper.keep_all()
         scans = tuple(scan.seen_from(folder) for scan in project.scans)
         self._keeper.set_project(project.model_copy(update={"scans": scans}).noted("Saved under this name"))
         note_recent(keeping.recent_file(), folder)
@@ -187,7 +195,8 @@ class Projects(QObject):
             note_recent(keeping.recent_file(), self.folder)
         self.scans.take_in_all()
 
-    def _open_left_behind(self, folder: Path) -> None:
+    def open_left_behind(self, folder: Path) -> None:
+        """Open a project; what is wrong with it is told."""
         try:
             self.open(folder)
         except (UnetError, OSError) as error:
@@ -219,11 +228,16 @@ class Projects(QObject):
 
 
 def _new_folder(folder: Path) -> Path:
-    """Let the name of a project end as those of projects do, and check that nothing is there yet."""
-    named = folder if folder.name.endswith(SUFFIX) else folder.with_name(folder.name + SUFFIX)
+    """Name the folder of a new project, and check that nothing is there yet."""
+    named = _named(folder)
     if named.is_file() or (named.exists() and any(named.iterdir())):
         raise BadInput(f"{named} is there already: choose another name.")
-    return named.resolve()
+    return named
+
+
+def _named(folder: Path) -> Path:
+    """Let the name of a project end as those of projects do."""
+    return (folder if folder.name.endswith(SUFFIX) else folder.with_name(folder.name + SUFFIX)).resolve()
 
 
 def _owner(folder: str, names: list[str]) -> list[str]:
