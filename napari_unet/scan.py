@@ -310,5 +310,5 @@ def stack_channels(scans: Sequence[Scan]) -> Scan:
     """
     check_same_grid(scans)
     first = scans[0]
-    array = np.concatenate([np.asarray(scan.array) for scan in scans]) if len(scans) > 1 else first.array
+    array = np.concatenate([scan.array for scan in scans]) if len(scans) > 1 else first.array  # dask stays dask
     return replace(first, array=array, channel_names=stacked_names(scans))

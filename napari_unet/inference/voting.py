@@ -51,6 +51,7 @@ def three_planes_job(
         labels is wanted.
     """
     _check(models[0], scan, out)
+    scan = scan.with_array(np.asarray(scan.array))  # a Zarr is laid out for one plane only
     normalisation = measure(scan)
     opinions = np.zeros((len(PLANES), *scan.grid), np.uint8)
     notes: list[str] = []

@@ -1,8 +1,10 @@
 """Three planes of a volume: two of them decide."""
 
+import dask.array as da
 import numpy as np
 import pytest
 
+from napari_unet.bands import banded
 from napari_unet.errors import BadInput
 from napari_unet.events import Progress, SlicesDone, Started, Stop
 from napari_unet.inference import predict
@@ -75,3 +77,9 @@ def test_planes_that_do_not_look_alike_do_not_vote(phantom, three, network, shap
 def test_votes_have_no_probabilities(phantom, three):
     with pytest.raises(BadInput, match="vote with labels"):
         predict(phantom.model(), phantom.scan(8, 16, 16), three, with_probabilities=True)
+
+
+def test_a_scan_that_is_read_chunk_by_chunk_is_voted_on_too(phantom, three):
+    model, scan = phantom.model(), phantom.scan(8, 12, 10)
+    chunked = scan.with_array(banded(da.from_array(scan.array, chunks=(1, 4, 12, 10))))
+    np.testing.assert_array_equal(predict(model, chunked, three).labels, predict(model, scan, three).labels)
