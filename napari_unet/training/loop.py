@@ -268,6 +268,7 @@ def described(given: Given, config: TrainConfig, material: Material, best: Score
         seconds=course.seconds,
         validation_dice=best.dice,
         dice_per_class=best.dice_per_class,
+        held_out=material.measured,
         sources=tuple(
             Source(scan=voxel_checksum(scan.array), paint=voxel_checksum(paint))
             for scan, paint in zip(given.scans, given.paints, strict=False)  # one that learns live has no paint as such

@@ -1,7 +1,7 @@
 """From scans and paint to what a network learns from: checked, normalised, split, on the device."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from napari_unet.annotation import (
 )
 from napari_unet.config import NetworkConfig, Normaliser, TrainConfig
 from napari_unet.errors import BadInput
+from napari_unet.model_file import is_little
 from napari_unet.normalisation import Normalisation, measure, not_numbers, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.holdout import hold_out
+from napari_unet.training.metrics import LEAST_VOXELS
 from napari_unet.training.sampling import Source
 from napari_unet.training.start import Start, about_intensities, about_new_classes, check_start
 
@@ -46,6 +48,8 @@ class Material:
         Labels that occur on each of these slices.
     notes
         What the user should know, in sentences.
+    measured
+        Held-out voxels by label.
     """
 
     classes: tuple[ClassInfo, ...]
@@ -56,6 +60,7 @@ class Material:
     voxels: dict[int, int]
     on_every_slice: frozenset[int]
     notes: tuple[str, ...]
+    measured: dict[int, int] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -166,6 +171,10 @@ def gather(
             "Too little is painted to hold some of it out and measure with: the last model is kept. "
             "Paint one more slice to get a Dice."
         )
+    measured = _count(held_out, labels)
+    of_classes = [count for label, count in measured.items() if label and count >= LEAST_VOXELS]
+    if of_classes and is_little(of_classes):
+        notes.append(f"There is little to measure on, {sum(of_classes):,} voxels: a Dice on them may be luck.")
     return Material(
         classes=classes_of_channels(labels, classes),
         normalisation=normalisations[0],
@@ -175,7 +184,13 @@ def gather(
         voxels=dict(zip(labels, painted.sum(axis=0).tolist(), strict=True)),
         on_every_slice=frozenset(label for label, of_label in zip(labels, painted.T, strict=True) if of_label.all()),
         notes=tuple(filter(None, notes)),
+        measured=measured,
     )
+
+
+def _count(sources: Sequence[Source], labels: Sequence[int]) -> dict[int, int]:
+    """Count the voxels of each label that are known."""
+    return {label: sum(int((source.targets == c).sum()) for source in sources) for c, label in enumerate(labels)}
 
 
 def classes_of_channels(labels: Sequence[int], known: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:

@@ -61,10 +61,9 @@ def taught(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Ma
     slices -= sum(len(source.targets) for source in painted)
     others = _others(scans, material, config, slices) if config.network.dimensions == 2 else []
     guessed = [_with_opinion(source, forest, slices) for source in others]
-    more, plural = len(guessed), "s" * (len(guessed) != 1)
     note = (
         "Little is painted: a random forest learned from it first, and the network also learns what the forest makes "
-        f"of the rest{f', on {more} more slice{plural}' if guessed else ''}."
+        f"of the rest{f', on {len(guessed)} evenly spaced slices' * (len(guessed) > 1)}."
     )
     return replace(material, learned=(*painted, *guessed), notes=(*material.notes, note))
 

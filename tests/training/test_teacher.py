@@ -69,7 +69,7 @@ def test_it_tells_of_painted_slices_and_of_the_others():
         assert (told.argmax(0) == mask[number]).mean() > 0.9
     assert torch.equal(after.learned[0].image[:1], before.learned[0].image)
     assert after.held_out == before.held_out
-    assert "on 6 more slices" in after.notes[-1]
+    assert "on 6 evenly spaced slices" in after.notes[-1]
 
 
 @pytest.mark.parametrize("why", ["all is painted", "nobody asks", "one row"])

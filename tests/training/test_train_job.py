@@ -177,7 +177,11 @@ def test_what_it_reports():
     best = next(r for r in reversed(rounds) if r.best)
     assert (best.validation_dice or 0) >= max(r.validation_dice or 0 for r in rounds) - 0.1
     assert model.description.learned_from.steps == best.step
-    assert model.description.learned_from.validation_dice == best.validation_dice
+    learned = model.description.learned_from
+    assert learned.validation_dice == best.validation_dice
+    assert sum(learned.held_out.values()) > 0
+    told = any(isinstance(event, Note) and "little to measure on" in event.text for event in events)
+    assert told == learned.measured_on_little
 
 
 def test_the_model_says_what_it_is_and_nothing_about_the_patient():

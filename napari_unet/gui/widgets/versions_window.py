@@ -125,5 +125,5 @@ def _words(model: TrainedModel, on_reviewed: float | None) -> tuple[str, ...]:
     slices = f"{learned.slices} slice{'s' * (learned.slices != 1)}"
     dice = "–" if on_reviewed is None else f"{on_reviewed:.2f} (reviewed slices)"
     if learned.validation_dice is not None:
-        dice = f"{learned.validation_dice:.2f} (held-out paint)"
+        dice = f"{learned.validation_dice:.2f} ({'little ' * learned.measured_on_little}held-out paint)"
     return model.name, when, f"{slices}, in {duration(learned.seconds)}", dice
