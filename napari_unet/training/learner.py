@@ -97,13 +97,14 @@ class Learner:
         self.batch = config.batch
         if weights is not None:
             load_weights(self.network, weights)
-        self.untaught = self.network.pixels if weights is None else None
+        held = weights is not None and config.hold > 0
+        self.begun_anew = weights is None
+        self.untaught = None if held else self.network.pixels
         """The pixel classifier, until :meth:`look_first` has taught it."""
         if self.network.pixels is not None:
             # What it sees stays: measured, it would learn the painted slices by heart. What it makes of that does not.
             self.network.pixels.hidden.requires_grad_(requires_grad=False)
         channels_last(self.network.to(compute.device))
-        held = weights is not None and config.hold > 0
         self.held: list[Tensor] = [p for name, p in self.network.named_parameters() if held and HEAD not in name]
         self.origin = [parameter.detach().clone() for parameter in self.held]
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
@@ -122,8 +123,9 @@ class Learner:
     def look_first(self) -> Generator[None, None, None]:
         """Teach the pixel classifier, where nobody did yet, voxels of patches such as the network will see.
 
-        Then the network is what that finds, and learns what to add. It is taught on the processor. Left at a yield,
-        nothing has happened.
+        A network that begins is then what that finds, and learns what to add. One that goes on, and is not held, has
+        its pixel classifier taught anew of all there is now: what that once saw on a few slices misleads it on others.
+        It is taught on the processor. Left at a yield, nothing has happened.
         """
         if self.untaught is None:
             return
@@ -144,10 +146,11 @@ class Learner:
         with one_thread():  # what is this small takes longer on several
             bias = yield from teach(pixels, (yield from lessons(patches(), len(self.labels), random)), patience, random)
         self.untaught.load_state_dict(pixels.state_dict())
-        with torch.no_grad():
-            for head in (self.network.head, *self.network.heads):
-                head.get_parameter("weight").zero_()
-                head.get_parameter("bias").copy_(bias)
+        if self.begun_anew:
+            with torch.no_grad():
+                for head in (self.network.head, *self.network.heads):
+                    head.get_parameter("weight").zero_()
+                    head.get_parameter("bias").copy_(bias)
         self.average.load_state_dict(self.network.state_dict())
         self.untaught = None
 

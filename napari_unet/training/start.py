@@ -22,7 +22,8 @@ from napari_unet.scan import Scan
 HEAD = "head"
 """How the names of the weights begin that have a row for each class."""
 SLOWER = 0.25
-"""A model whose classes stay goes on with this share of the learning rate: it should not be thrown off."""
+"""A model that is held goes on with this share of the learning rate, unless there are new classes: it should not be
+thrown off. One that is shown its old paint again is not held, and learns as if it began."""
 LOOSER = 0.05
 """A model that is to tell a new class is held by this share: it needs features that it did not need before."""
 ALIKE = 1.5
@@ -67,11 +68,11 @@ def check_start(start: Start, scans: Sequence[Scan]) -> None:
 
 
 def continued(config: TrainConfig, start: Start, labels: Sequence[int]) -> TrainConfig:
-    """Give the config of a training that goes on: slower unless there are new ``labels``, and held only if need be."""
+    """Give the config of a training that goes on: held and slower without the old paint, less with new ``labels``."""
     before = start.model.description
     grows = set(labels) != set(before.labels)
-    rate = config.learning_rate * (1 if grows else SLOWER)
     hold = 0.0 if start.scans else config.hold * (LOOSER if grows else 1)
+    rate = config.learning_rate * (SLOWER if hold and not grows else 1)
     return config.model_copy(update={"network": before.network, "learning_rate": rate, "hold": hold})
 
 

@@ -15,7 +15,7 @@ from napari_unet.normalisation import measure, normalise
 from napari_unet.runner import run_here
 from napari_unet.scan import Scan
 from napari_unet.training import Start, train, train_job
-from napari_unet.training.start import HEAD, grown
+from napari_unet.training.start import HEAD, continued, grown
 
 LEVELS = np.array([0, 200, -200, 90])
 
@@ -143,6 +143,28 @@ def test_held_it_stays_nearer_to_what_it_was(model):
         )
 
     assert way_gone(300) < 0.5 * way_gone(0)
+
+
+def test_what_pixels_look_like_is_learned_anew_with_the_old_paint_at_hand_and_kept_without():
+    first, mask = discs(1)
+    other, other_mask = discs(2, shift=60)
+    short = config(steps=3, network=NetworkConfig(width=8, depth=2, filters=True))
+    before = train(first, painted(mask, [0]), short)
+    new = other, painted(other_mask, [1])
+    seen = "pixels.hidden.0.weight"
+
+    held = train(*new, short, start=Start(before))
+    np.testing.assert_array_equal(held.weights[seen], before.weights[seen])
+
+    shown_again = train(*new, short, start=Start(before, [first], [painted(mask, [0])]))
+    assert not np.allclose(shown_again.weights[seen], before.weights[seen], atol=1e-3)
+
+
+def test_with_the_old_paint_at_hand_it_learns_as_fast_as_at_first(model):
+    first, mask = discs(1)
+    again = Start(model, [first], [painted(mask, [0])])
+    assert continued(config(hold=150), again, (0, 1, 2)).learning_rate == config().learning_rate
+    assert continued(config(hold=150), Start(model), (0, 1, 2)).learning_rate < config().learning_rate
 
 
 def test_it_sums_up_what_it_learned_from(model):
