@@ -67,21 +67,23 @@ class Journal:
     Raises
     ------
     BadInput
-        Another window writes there.
-    OSError
-        The folder cannot be made or written to.
+        Another window writes there, or the folder cannot be made or written to.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         if (owner := _owner(folder)) is not None:
             where = "" if owner == platform.node() else f' on "{owner}"'
             raise BadInput(f"{folder} is open in another window{where}: close it there first.")
         process = psutil.Process()
-        about = {"process": process.pid, "since": process.create_time(), "host": platform.node()}
-        with written_whole(folder / OWNER) as temporary:
-            temporary.write_text(json.dumps(about))
+        self._claim = json.dumps({"process": process.pid, "since": process.create_time(), "host": platform.node()})
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(folder / OWNER) as temporary:
+                temporary.write_text(self._claim)
+        except (OSError, BadInput) as error:
+            why = f"{folder} cannot be written to: copy it, or choose a place, where you may write and there is room."
+            raise BadInput(why) from error
         self._sums: dict[str, dict[int, int]] = {}
         self._abouts: dict[str, str] = {}
         self._live: dict[str, dict[int, int]] = {}
@@ -199,14 +201,25 @@ class Journal:
 
         Raises
         ------
-        OSError
-            The folder is gone.
+        BadInput
+            The folder is gone or another one, or another window writes there by now.
         """
+        if not self._is_claimed():
+            there = "is open in another window by now" if _owner(self.folder) else "is gone, or is another folder now"
+            raise BadInput(f"{self.folder} {there}")
         os.utime(self.folder / OWNER)
 
     def release(self) -> None:
         """Write no more: another window may."""
-        (self.folder / OWNER).unlink(missing_ok=True)
+        if self._is_claimed():
+            (self.folder / OWNER).unlink(missing_ok=True)
+
+    def _is_claimed(self) -> bool:
+        """Whether the folder still is this window's; a computer that slept may have lost it to another."""
+        try:
+            return (self.folder / OWNER).read_text() == self._claim
+        except OSError:
+            return False
 
     def remove(self) -> None:
         """Remove the journal: its window was closed by whoever worked in it."""

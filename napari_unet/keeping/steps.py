@@ -72,7 +72,8 @@ def read_steps(folder: Path, keys: Iterable[str]) -> list[KeptStep]:
     """Read the steps of some layers, the last one first; files that are damaged are left out."""
     steps = []
     for file in kept_files(folder, keys):
-        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(file) as content:
+        damaged = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+        with suppress(*damaged), file.open("rb") as stream, np.load(stream) as content:
             key, _, when = file.stem.partition(" ")
             arrays = {name: content[name] for name in content.files if name != ABOUT}
             steps.append(KeptStep(key, int(when), json.loads(str(content[ABOUT])), arrays))

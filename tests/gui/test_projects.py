@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from unittest.mock import Mock
 
 import nibabel
 import numpy as np
@@ -322,3 +323,37 @@ def test_a_saved_mask_says_who_made_which_share_of_it_and_names_nobody(worked, t
     assert "Canary" not in (tmp_path / "mask.provenance.json").read_text()
     worked.paint.save(str(tmp_path / "paint.nii.gz"), plugin="napari-unet-paint")
     assert list(read_provenance(tmp_path / "paint.nii.gz")["voxels"]) == ["person"]
+
+
+def test_nothing_is_lost_when_the_folder_of_a_project_goes_or_is_full(worked, new_window, tmp_path, monkeypatch):
+    dock, keeper = worked.docks["Project"][1], worked.workspace.keeper
+    worked.folder.rename(tmp_path / "aside")
+    worked.paint.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    keep(worked)
+    assert 'The project "study" cannot be saved' in dock.problem.text()
+    assert "is gone, or is another folder now" in dock.problem.text()
+    (tmp_path / "aside").rename(worked.folder)
+    with monkeypatch.context() as disk:
+        disk.setattr("napari_unet.keeping.journal.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
+        keep(worked)
+    assert "(No space left on device). All is still in this window" in dock.problem.text()
+    keep(worked)
+    assert not dock.problem.isVisibleTo(dock)
+    assert not dock._left_behind.isVisibleTo(dock)
+    np.testing.assert_array_equal(read_journal(worked.folder, ["layer1"])["layer1"].array, worked.paint.data)
+    shutil.rmtree(worked.folder)
+    dock.save_as(str(tmp_path / "again"))
+    keep(worked)
+    folder = dock.projects.folder
+    found = read_journal(folder)
+    np.testing.assert_array_equal(found["layer1"].array, worked.paint.data)
+    np.testing.assert_array_equal(found["layer2-written"].array, worked.mask.data)
+    assert (folder / "small.unet").exists()
+    shutil.rmtree(folder)
+    worked.paint.data_setitem((np.array([0]), np.array([1]), np.array([2])), 1)
+    keeper.close()
+    window = new_window()
+    left_behind = window.open("Project")._left_behind
+    window.until(lambda: left_behind.back_button.isVisibleTo(left_behind))
+    left_behind.back_button.click()
+    np.testing.assert_array_equal(window.viewer.layers["paint"].data, worked.paint.data)

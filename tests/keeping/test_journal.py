@@ -161,3 +161,16 @@ def test_two_models_of_one_name_are_both_kept(tmp_path):
         (tmp_path / "model.unet").write_bytes(content)
         assert journal.keep_file(tmp_path / "model.unet", "model.unet").read_bytes() == content
     assert len(list(journal.folder.glob("*.unet"))) == 2
+
+
+def test_who_lost_the_folder_to_another_window_writes_no_more(tmp_path):
+    journal = Journal(tmp_path / "project")
+    other = json.dumps({"process": 1, "since": 0.0, "host": "ward-3"})
+    (journal.folder / OWNER).write_text(other)
+    with pytest.raises(BadInput, match="is open in another window by now"):
+        journal.touch()
+    journal.release()
+    assert (journal.folder / OWNER).read_text() == other
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="cannot be written to: copy it, or choose a place"):
+        Journal(tmp_path / "file" / "project")

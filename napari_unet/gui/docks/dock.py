@@ -39,7 +39,7 @@ class Dock(QScrollArea):
         self.column = QVBoxLayout(self._page)
         self.column.setSpacing(8)
         self.setWidget(self._page)
-        self._left_behind = LeftBehindPanel(workspace.keeper)
+        self._left_behind = LeftBehindPanel(workspace.bringing_back)
         self.column.addWidget(self._left_behind)
         self._docked = False
         workspace.dock_opened()
@@ -70,7 +70,12 @@ class Dock(QScrollArea):
 
     def _predicted(self, ending: Ending) -> None:
         mask = self.workspace.prediction.layer()
-        if mask is not None and mask.visible and ending.how is not How.FAILED and not self.workspace.learning_again.running:
+        if (
+            mask is not None
+            and mask.visible
+            and ending.how is not How.FAILED
+            and not self.workspace.learning_again.running
+        ):
             self.take_mask(mask)
 
     def event(self, event: QEvent | None) -> bool:
@@ -86,7 +91,7 @@ class Dock(QScrollArea):
                 parent.setWindowTitle(self.title)  # napari's is cut short on a tab: "Train (napari-unet-..."
             elif self._docked:
                 self._docked = False
-                self._left_behind.disconnect_keeper()
+                self._left_behind.let_go()
                 self.workspace.projects.scans.shown.disconnect(self.take_scan)
                 self.workspace.prediction.ended.disconnect(self._predicted)
                 self.workspace.learning_again.shown.disconnect(self.take_mask)

@@ -3,15 +3,15 @@
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet.errors import UnetError
-from napari_unet.gui.work.keeping import Keeper
+from napari_unet.gui.work.bringing_back import BringingBack
 
 
 class LeftBehindPanel(QFrame):
     """Offers to bring work back, one window's after the other; hidden when there is none."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, bringing_back: BringingBack) -> None:
         super().__init__()
-        self._keeper = keeper
+        self._bringing_back = bringing_back
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
@@ -25,40 +25,43 @@ class LeftBehindPanel(QFrame):
         column.addLayout(buttons)
         self.back_button.clicked.connect(self._bring_back)
         self.discard_button.clicked.connect(self._discard)
-        keeper.left_changed.connect(self.show_left)
-        keeper.problem.connect(self._show_problem)
+        bringing_back.left_changed.connect(self.show_left)
+        bringing_back.problem.connect(self._show_problem)
         self.show_left()
 
     def show_left(self) -> None:
         """Show what there is now."""
-        self.setVisible(bool(self._keeper.left))
+        self.setVisible(bool(self._bringing_back.left))
         for button in (self.back_button, self.discard_button):
-            button.setVisible(bool(self._keeper.left))
-        if self._keeper.left:
-            left = self._keeper.left[0]
+            button.setVisible(bool(self._bringing_back.left))
+        if self._bringing_back.left:
+            left = self._bringing_back.left[0]
             self.sentence.setText(left.sentence)
             self.back_button.setText("Open it" if left.is_project else "Bring back")
             self.discard_button.setText("Not now" if left.is_project else "Discard")
             self.discard_button.setToolTip("" if left.is_project else "Remove it for good")
 
-    def disconnect_keeper(self) -> None:
-        """Let go of the keeper, which outlives this."""
-        self._keeper.left_changed.disconnect(self.show_left)
-        self._keeper.problem.disconnect(self._show_problem)
+    def let_go(self) -> None:
+        """Let go of what outlives this."""
+        self._bringing_back.left_changed.disconnect(self.show_left)
+        self._bringing_back.problem.disconnect(self._show_problem)
 
     def _bring_back(self) -> None:
-        if self._keeper.left:
+        if self._bringing_back.left:
             try:
-                missing = self._keeper.bring_back(self._keeper.left[0])
+                missing = self._bringing_back.bring_back(self._bringing_back.left[0])
             except (UnetError, OSError) as error:
                 missing = str(error)
             if missing:
                 self._show_problem(missing)
 
     def _discard(self) -> None:
-        if self._keeper.left:
-            self._keeper.discard(self._keeper.left[0])
+        if self._bringing_back.left:
+            self._bringing_back.discard(self._bringing_back.left[0])
 
     def _show_problem(self, text: str) -> None:
-        self.sentence.setText(text)
-        self.show()
+        if text:
+            self.sentence.setText(text)
+            self.show()
+        else:
+            self.show_left()

@@ -1,10 +1,9 @@
-"""Keeping the work of a window on the disk while it goes on, and bringing back what a crash left behind."""
+"""Keeping the work of a window on the disk while it goes on."""
 
 import shutil
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,15 +15,14 @@ from napari.layers import Image, Labels, Layer
 from platformdirs import user_state_path
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
+from napari_unet.errors import UnetError
 from napari_unet.gui.layers.kept import about_layer, origin_of
 from napari_unet.gui.layers.scans import review_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.kept_steps import steps_due
-from napari_unet.gui.work.left_behind import LeftBehind, add_layer, find_left_behind
 from napari_unet.gui.work.window_journal import Due, WindowJournal
 from napari_unet.history import History
-from napari_unet.keeping.journal import abandon
-from napari_unet.keeping.project import Project, recent_projects
+from napari_unet.keeping.project import Project
 from napari_unet.review.corrections import Review
 from napari_unet.session import Session, TrainedModel
 
@@ -60,18 +58,14 @@ class Keeper(QObject):
         Whose last steps are kept with a project.
     """
 
-    left_changed = Signal()
-    """There is other work left behind than before."""
     problem = Signal(str)
-    """Work cannot be kept; in words."""
+    """Work cannot be kept, in words; "" once it can be again."""
     keeping = Signal()
     """Something may be written now: the last moment to say what."""
     kept = Signal()
     """What was to be written is."""
     project_changed = Signal()
     """There is another project, or something in it is another."""
-    project_wanted = Signal(object)
-    """A project that was left behind is to be opened: its folder."""
 
     def __init__(self, viewer: weakref.ref[ViewerModel], session: Session, temporary: Path, history: History) -> None:
         super().__init__()
@@ -86,15 +80,14 @@ class Keeper(QObject):
         self._keys: weakref.WeakKeyDictionary[Labels, str] = weakref.WeakKeyDictionary()
         self._changed: set[Labels] = set()
         self._removed_layers: dict[Labels, str] = {}
-        self.left: list[LeftBehind] = []
         self._old: list[Path] = []
-        self._busy = False
+        self._busy = self._in_trouble = False
         self._timer = QTimer(self)
         self._timer.setInterval(KEEP_MS)
         self._timer.timeout.connect(self.keep_now)
 
     def start(self) -> None:
-        """Begin to keep, and look for what was left behind."""
+        """Begin to keep."""
         viewer = self._viewer()
         if viewer is None or self._timer.isActive():
             return
@@ -104,8 +97,6 @@ class Keeper(QObject):
         viewer.layers.events.removed.connect(self._removed)
         viewer.window._qt_window.installEventFilter(self)
         self._timer.start()
-        find = partial(find_left_behind, folder(), recent_projects(recent_file()))
-        self._background.run(find, self._offer, self._failed)
 
     def keep_now(self) -> None:
         """Write what changed since the last time, in a thread."""
@@ -117,7 +108,7 @@ class Keeper(QObject):
             self._busy = True
             self._background.run(write, self._wrote, partial(self._not_written, layers))
         elif self.project_folder is not None and self.journal.journal is not None:
-            self._background.run(self.journal.journal.touch, _nothing, self._failed)
+            self._background.run(self.journal.journal.touch, self._well, self._failed)
 
     def flush(self) -> None:
         """Write all that changed, and wait for it.
@@ -140,6 +131,10 @@ class Keeper(QObject):
             raise
         self.kept.emit()
 
+    def keep_all(self) -> None:
+        """Keep every layer anew: the folder is another."""
+        self._changed.update(self._keys)
+
     def keep_soon(self, layer: Labels) -> None:
         """Keep what became of a layer beside its voxels, such as which slices are marked."""
         if layer in self._keys:
@@ -160,16 +155,27 @@ class Keeper(QObject):
     def close(self) -> None:
         """Keep nothing any more, and nothing of before but a project: whoever worked in the window closed it."""
         self._timer.stop()
-        if self.journal.project is not None:
-            with suppress(Exception):  # the window is going, and nobody is there to be told
-                self.flush()
-        self._background.close()
         journal, project = self.journal.journal, self.journal.project
+        if project is not None:
+            with suppress(Exception):  # the window is going, and nobody is there to be told
+                self._flush_somewhere()
+        self._background.close()
         self.journal = WindowJournal(folder())
         if journal is not None and project is None:
             journal.remove()
         elif journal is not None:
             journal.release()
+
+    def _flush_somewhere(self) -> None:
+        """Write all that changed; where the project cannot be written, all of the window, for the next to offer it."""
+        try:
+            self.flush()
+        except (OSError, UnetError):
+            self.journal = WindowJournal(folder())
+            self._changed.update(self._keys, self._removed_layers)
+            self.flush()
+            if self.journal.journal is not None:
+                self.journal.journal.release()
 
     # --- where it is kept
 
@@ -203,13 +209,17 @@ class Keeper(QObject):
         if before.journal is not None and before.project is not None:
             before.journal.release()
         elif before.journal is not None:
-            self._old.append(before.journal.folder)
+            self.takes_over(before.journal.folder)
         taken = [int(number) for key in journal.abouts if (number := key.removeprefix("layer")).isdecimal()]
         self._numbers = count(max(taken, default=0) + 1)
         for layer in list(self._keys):
             self._keys[layer] = f"layer{next(self._numbers)}"
             self._changed.add(layer)
         self.project_changed.emit()
+
+    def takes_over(self, folder: Path) -> None:
+        """Remove a journal of before, whose work is in this window now, once all of that is written."""
+        self._old.append(folder)
 
     def show(self, layer: Labels, key: str, review: Review | None) -> None:
         """Add a layer to the window that lies in the journal already."""
@@ -232,39 +242,6 @@ class Keeper(QObject):
             if viewer is not None and layer in viewer.layers:
                 viewer.layers.remove(layer)
 
-    # --- what was left behind
-
-    def bring_back(self, left: LeftBehind) -> str:
-        """Add the layers and models that were left behind, with their scans where those can be found.
-
-        The old journal goes once all of it is kept in this window's. A project is opened where it is.
-
-        Returns
-        -------
-        str
-            What could not be found, in words, or "".
-        """
-        viewer = self._viewer()
-        if viewer is None:
-            return ""
-        if left.is_project:
-            self._settled(left)
-            self.project_wanted.emit(left.folder)
-            return ""
-        moved = {}
-        for model in left.models:
-            path = moved[model.path] = self._temporary / f"{left.folder.name} {model.path.name}"
-            shutil.copyfile(model.path, path)
-            self._session.add_model(replace(model, path=path))
-        missing = []
-        for stored, review in left.layers():
-            if review is not None:
-                review.model = moved.get(review.model, review.model)
-            missing.append(add_layer(viewer, stored, review))
-        self._old.append(left.folder)
-        self._settled(left)
-        return "\n".join(dict.fromkeys(filter(None, missing)))
-
     def clear_model(self, model: TrainedModel) -> None:
         """Forget a version of a model and remove its files, but not one that a person opened or saved."""
         self._session.forget_models(model)
@@ -274,22 +251,6 @@ class Keeper(QObject):
         self.journal.forget_model(model)
         if model.parent == self._temporary:
             model.unlink(missing_ok=True)
-
-    def discard(self, left: LeftBehind) -> None:
-        """Remove what was left behind; a project stays, and is not offered again."""
-        if left.is_project:
-            abandon(left.folder)
-        else:
-            shutil.rmtree(left.folder, ignore_errors=True)
-        self._settled(left)
-
-    def _settled(self, left: LeftBehind) -> None:
-        self.left.remove(left)
-        self.left_changed.emit()
-
-    def _offer(self, found: list[LeftBehind]) -> None:
-        self.left = found
-        self.left_changed.emit()
 
     # --- what changes
 
@@ -369,15 +330,28 @@ class Keeper(QObject):
 
     def _wrote(self, nothing: object) -> None:
         self._busy = False
+        self._well(nothing)
         self.kept.emit()
+
+    def _well(self, nothing: object) -> None:
+        if self._in_trouble:
+            self._in_trouble = False
+            self.problem.emit("")
 
     def _not_written(self, layers: list[Labels], error: Exception) -> None:
         self._changed.update(layers)
         self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        self._busy = False
-        self.problem.emit(f"What you paint cannot be kept for a crash ({error}): save often.")
+        self._busy, self._in_trouble = False, True
+        why, project = getattr(error, "strerror", None) or error, self.project_folder
+        if project is None:
+            self.problem.emit(f"What you paint cannot be kept for a crash ({why}): save often.")
+        else:
+            self.problem.emit(
+                f'The project "{project.stem}" cannot be saved ({why}). All is still in this window: make room or put '
+                "its folder back and it is saved by itself, or press Save as… in the Project dock."
+            )
 
 
 def _changes(layer: Labels) -> "tuple[Any, ...]":

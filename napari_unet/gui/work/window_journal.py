@@ -72,7 +72,7 @@ class WindowJournal:
     def models_due(self, models: Sequence[TrainedModel]) -> list[TrainedModel]:
         """Give those of some models, the newest first, that are not kept yet as they are; the oldest of them first."""
         due = [model for model in models if self._models.get(model.path, (None,))[0] != model.description]
-        return due[::-1]
+        return [model for model in reversed(due) if model.path.exists()]  # a person may have removed a file of theirs
 
     def model_file(self, model: Path) -> str:
         """Give the name under which a model is kept; "" when it is not."""
@@ -94,11 +94,13 @@ class WindowJournal:
         self._reviews[key] = (review.nbytes, len(review.looks))
 
     def move_to(self, journal: Journal) -> None:
-        """Go on in a copy of the journal; the one so far is written no more."""
+        """Go on in a copy of the journal, as far as that is one; the one so far is written no more."""
         if self.journal is not None:
             self.journal.release()
         self.journal = journal
-        self._models = {model: (said, journal.folder / at.name) for model, (said, at) in self._models.items()}
+        models = {model: (said, journal.folder / at.name) for model, (said, at) in self._models.items()}
+        self._models = {model: kept for model, kept in models.items() if kept[1].exists()}
+        self._reviews = {}
 
     def write(self, layers: Sequence[Due], models: Sequence[TrainedModel], project: Project | None) -> None:
         """Write what is due.
@@ -109,6 +111,7 @@ class WindowJournal:
             The disk is full, or its folder is gone.
         """
         journal = self.journal = self.journal or Journal.new(self._root)
+        journal.touch()
         for model in models:
             self._keep_model(journal, model)
         for due in layers:

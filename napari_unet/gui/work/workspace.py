@@ -13,8 +13,10 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui.layers.paint import chosen_paint
 from napari_unet.gui.layers.scans import images_beneath, mask_shape_of, read_units, review_of, warm_up_colours
+from napari_unet.gui.layers.stored_labels import too_large
 from napari_unet.gui.work.activity import Surroundings
 from napari_unet.gui.work.background import Background
+from napari_unet.gui.work.bringing_back import BringingBack
 from napari_unet.gui.work.elsewhere import OtherScans
 from napari_unet.gui.work.filling import Filling
 from napari_unet.gui.work.jobs import JobRunner
@@ -69,6 +71,7 @@ class Workspace:
         self.clock = SliceClock(self._viewer)
         self.clock.looked_at.connect(self.keeper.keep_soon)
         surroundings = Surroundings(self._viewer, self.session, self.exchange, self.background, self.history)
+        self.bringing_back = BringingBack(surroundings, self.keeper)
         self.training = Training(surroundings, self.engine)
         self.live = Live(surroundings, JobRunner(self.background, LIVE_ENGINES))
         self.patches = PatchPreview(surroundings, JobRunner(self.background, ()))
@@ -82,6 +85,7 @@ class Workspace:
         self.projects = Projects(self._viewer, self.session, self.keeper)
         self.kept_steps = KeptSteps(self._viewer, self.history, self.marking, self.learning_again.show)
         self.projects.scans.brought.connect(self.kept_steps.bring_back)
+        self.bringing_back.project_wanted.connect(self.projects.open_left_behind)
         self.undoing.into_view = self.projects.scans.bring
         self.other_scans = OtherScans(self._viewer, self.keeper)
         self.training.elsewhere = self.other_scans.beside
@@ -140,7 +144,7 @@ class Workspace:
         """Find the topmost labels layer on a scan that a model wrote, or that none did; None when there is none."""
         for layer in reversed(self.viewer.layers):
             editable = isinstance(layer, Labels) and layer.editable and (review_of(layer) is not None) == reviewed
-            if editable and images_beneath(self.viewer, layer) == list(images):
+            if editable and not too_large(layer) and images_beneath(self.viewer, layer) == list(images):
                 return layer
         return None
 
@@ -166,6 +170,7 @@ class Workspace:
         """Count a dock that was opened; the processes warm up with the first."""
         self._docks += 1
         self.keeper.start()
+        self.bringing_back.look()
         self.undoing.start()
         self.clock.start()
         self.engine.warm()
