@@ -154,7 +154,7 @@ class Journal:
         known, live, written = self._sums[key], self._live[key], 0
         with (self.folder / f"{key}{PLANES}").open("ab") as file:
             for z, plane in enumerate(slices):
-                raw = np.ascontiguousarray(plane)
+                raw = np.array(plane, order="C")  # a copy: somebody may paint on before it is written
                 checksum = zlib.crc32(raw.data)
                 if checksum == (known[z] if z in known else zlib.crc32(bytes(raw.nbytes))):
                     continue

@@ -316,7 +316,8 @@ class Keeper(QObject):
         for layer in layers:
             about, key = about_layer(viewer, layer), known[layer]
             about["scans"] = about["scans"] or journal.abouts.get(key, {}).get("scans", [])
-            due.append(Due(key, layer.data, about, review_of(layer)))
+            review = review_of(layer)  # as it is now: it is written in a thread, while a person goes on
+            due.append(Due(key, layer.data, about, None if review is None else review.copy()))
 
         steps = [] if journal.project is None else steps_due(self._history, known)
 

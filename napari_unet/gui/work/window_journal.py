@@ -91,7 +91,7 @@ class WindowJournal:
 
     def has_review(self, key: str, review: Review) -> None:
         """Note that the review of a layer lies in the journal already."""
-        self._reviews[key] = (review.nbytes, len(review.looks))
+        self._reviews[key] = (review.checksum, len(review.looks))
 
     def move_to(self, journal: Journal) -> None:
         """Go on in a copy of the journal, as far as that is one; the one so far is written no more."""
@@ -167,8 +167,8 @@ class WindowJournal:
             **review.notes(),
             "corrected": any(review.corrected(z, plane).any() for z, plane in enumerate(planes)),
         }
-        size = (review.nbytes, len(review.looks))
-        if self._reviews.get(due.key) == size:
+        known = (review.checksum, len(review.looks))
+        if self._reviews.get(due.key) == known:
             return
         about = {"shape": (len(planes), *due.voxels.shape[-2:]), "dtype": np.dtype(np.uint8).str}
         by_slice = {
@@ -178,4 +178,4 @@ class WindowJournal:
         }
         for end, slices in by_slice.items():
             journal.keep_slices(f"{due.key}{end}", slices, {**about, **(looks_in(review) if end == WRITTEN else {})})
-        self._reviews[due.key] = size
+        self._reviews[due.key] = known
