@@ -75,6 +75,9 @@ class Learner:
         Where and in which number format.
     weights
         To begin with, when a model goes on; ``config.hold`` then holds them near, in the way of AdamW's weight decay.
+    whole
+        Whether nothing is missing of what they learned from. Then the pixel classifier is taught anew of all there is:
+        what it saw on a few slices would mislead the network on others.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Learner:
         config: TrainConfig,
         compute: Compute,
         weights: Mapping[str, NDArray[np.float32]] | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config = config
@@ -97,14 +102,14 @@ class Learner:
         self.batch = config.batch
         if weights is not None:
             load_weights(self.network, weights)
-        held = weights is not None and config.hold > 0
         self.begun_anew = weights is None
-        self.untaught = None if held else self.network.pixels
+        self.untaught = self.network.pixels if whole or self.begun_anew else None
         """The pixel classifier, until :meth:`look_first` has taught it."""
         if self.network.pixels is not None:
             # What it sees stays: measured, it would learn the painted slices by heart. What it makes of that does not.
             self.network.pixels.hidden.requires_grad_(requires_grad=False)
         channels_last(self.network.to(compute.device))
+        held = weights is not None and config.hold > 0
         self.held: list[Tensor] = [p for name, p in self.network.named_parameters() if held and HEAD not in name]
         self.origin = [parameter.detach().clone() for parameter in self.held]
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)
@@ -121,11 +126,10 @@ class Learner:
         self.measured = self._measured()
 
     def look_first(self) -> Generator[None, None, None]:
-        """Teach the pixel classifier, where nobody did yet, voxels of patches such as the network will see.
+        """Teach the pixel classifier, where that is to be done, voxels of patches such as the network will see.
 
-        A network that begins is then what that finds, and learns what to add. One that goes on, and is not held, has
-        its pixel classifier taught anew of all there is now: what that once saw on a few slices misleads it on others.
-        It is taught on the processor. Left at a yield, nothing has happened.
+        A network that begins is then what that finds, and learns what to add. It is taught on the processor. Left at a
+        yield, nothing has happened.
         """
         if self.untaught is None:
             return
@@ -153,6 +157,12 @@ class Learner:
                     head.get_parameter("bias").copy_(bias)
         self.average.load_state_dict(self.network.state_dict())
         self.untaught = None
+
+    def show(self, material: Material) -> None:
+        """Go on with other material, of the same classes; the pixel classifier learns on with it."""
+        self.sampler = Sampler(material.learned, len(self.labels), self.sampler.random)
+        if self.network.pixels is not None:
+            self.network.pixels.hidden.requires_grad_()
 
     def state(self) -> dict[str, Any]:
         """Give all that another learner of the same material needs to go on exactly as this one would."""

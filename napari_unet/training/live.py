@@ -27,7 +27,7 @@ from napari_unet.training.given import Given
 from napari_unet.training.learner import FIRST_LOOK, Learner
 from napari_unet.training.loop import described
 from napari_unet.training.material import Material, classes_of_channels, normaliser_for
-from napari_unet.training.sampling import Sampler, Source
+from napari_unet.training.sampling import Source
 from napari_unet.training.start import Start, check_start, continued, grown
 from napari_unet.training.watching import Previews, Wishes
 
@@ -50,8 +50,7 @@ class LiveLearning:
     classes
         Names and colours of classes, where known.
     model
-        What it goes on from; None begins anew. The model is held near where it was until there is paint to learn from
-        besides corrections, see ``TrainConfig.hold``.
+        What it goes on from, held near where it was, see ``TrainConfig.hold``; None begins anew.
     config
         How it learns.
 
@@ -117,9 +116,10 @@ class LiveLearning:
                 weights = grown(self.learner.score(0).weights, before, labels)
             elif self._start is not None:
                 weights = grown(self._start.model.weights, before, labels)
-            self.learner = Learner(material, self._decided(material), self._compute, weights)
+            whole = self._start is None
+            self.learner = Learner(material, self._decided(material), self._compute, weights, whole=whole)
         elif slices:
-            self.learner.sampler = Sampler(material.learned, len(labels), self.learner.sampler.random)
+            self.learner.show(material)
         return self.learner
 
     def model(self) -> Model:
@@ -173,7 +173,7 @@ class LiveLearning:
             return continued(config, self._start, self._labels)
         if self.learner is None:
             self._network = self._network.model_copy(update={"normalisation": normaliser_for(config, material)})
-        return config.model_copy(update={"network": self._network})
+        return config.model_copy(update={"network": self._network, "hold": 0.0})
 
 
 def live_job(

@@ -146,7 +146,8 @@ def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
     material = gather(
         given.scans, given.paints, given.config, given.classes, compute.device, given.start, given.corrections
     )
-    config = _decided(given, material)
+    whole = given.start is not None and given.start.nothing_is_missing(given.scans)
+    config = _decided(given, material, whole=whole)
     unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
     if given.start is None:
         material = taught(given.scans, material, config)
@@ -154,7 +155,7 @@ def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
         yield from _report(Note(text), wishes)
     start = None if given.start is None else given.start.model
     weights = None if start is None else grown(start.weights, start.description.labels, material.labels)
-    learner = Learner(material, config, compute, weights)
+    learner = Learner(material, config, compute, weights, whole=whole)
     before = None if given.start is None else learner.score(0)
     if unfinished is not None and given.resume:
         unfinished.read_into(learner, standing)
@@ -172,10 +173,10 @@ def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
     return Trained(model, finished, tuple(standing.rounds), learner.evidence(best, material.classes))
 
 
-def _decided(given: Given, material: Material) -> TrainConfig:
+def _decided(given: Given, material: Material, *, whole: bool) -> TrainConfig:
     """Decide what the config leaves to the model that goes on, or to the scan and its paint."""
     if given.start is not None:
-        return continued(given.config, given.start, material.labels)
+        return continued(given.config, given.start, material.labels, whole=whole)
     network = decided(given.config.network, given.scans[0].spacing)
     network = network.model_copy(update={"normalisation": normaliser_for(given.config, material)})
     return given.config.model_copy(update={"network": network})

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_unet.annotation import BACKGROUND
 from napari_unet.config import TrainConfig
 from napari_unet.errors import ModelMismatch
+from napari_unet.keeping.checksums import voxel_checksum
 from napari_unet.model_file import LearnedFrom, Model
 from napari_unet.normalisation import Normalisation
 from napari_unet.scan import Scan
@@ -22,8 +23,8 @@ from napari_unet.scan import Scan
 HEAD = "head"
 """How the names of the weights begin that have a row for each class."""
 SLOWER = 0.25
-"""A model that is held goes on with this share of the learning rate, unless there are new classes: it should not be
-thrown off. One that is shown its old paint again is not held, and learns as if it began."""
+"""A model goes on with this share of the learning rate, so that it is not thrown off, unless there are new classes or
+nothing that it learned from is missing."""
 LOOSER = 0.05
 """A model that is to tell a new class is held by this share: it needs features that it did not need before."""
 ALIKE = 1.5
@@ -47,6 +48,11 @@ class Start:
     scans: Sequence[Scan] = ()
     paints: Sequence[NDArray[np.uint8]] = ()
 
+    def nothing_is_missing(self, scans: Sequence[Scan]) -> bool:
+        """Tell whether every scan that the model learned from is shown again, or is one of these, which are new."""
+        learned = {source.scan for source in self.model.description.learned_from.sources}
+        return bool(learned) and learned <= {voxel_checksum(scan.array) for scan in (*scans, *self.scans)}
+
 
 def check_start(start: Start, scans: Sequence[Scan]) -> None:
     """Raise unless scans can be learned from by going on from a model.
@@ -67,12 +73,24 @@ def check_start(start: Start, scans: Sequence[Scan]) -> None:
         )
 
 
-def continued(config: TrainConfig, start: Start, labels: Sequence[int]) -> TrainConfig:
-    """Give the config of a training that goes on: held and slower without the old paint, less with new ``labels``."""
+def continued(config: TrainConfig, start: Start, labels: Sequence[int], *, whole: bool = False) -> TrainConfig:
+    """Give the config of a training that goes on: how fast, and how much the weights are held near where they were.
+
+    Parameters
+    ----------
+    config
+        Of one that begins.
+    start
+        What it goes on from.
+    labels
+        Of all classes there are now.
+    whole
+        Whether nothing that the model learned from is missing: then it learns as if it began.
+    """
     before = start.model.description
     grows = set(labels) != set(before.labels)
-    hold = 0.0 if start.scans else config.hold * (LOOSER if grows else 1)
-    rate = config.learning_rate * (SLOWER if hold and not grows else 1)
+    rate = config.learning_rate * (1 if grows or whole else SLOWER)
+    hold = 0.0 if start.scans or whole else config.hold * (LOOSER if grows else 1)
     return config.model_copy(update={"network": before.network, "learning_rate": rate, "hold": hold})
 
 

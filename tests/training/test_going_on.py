@@ -160,11 +160,15 @@ def test_what_pixels_look_like_is_learned_anew_with_the_old_paint_at_hand_and_ke
     assert not np.allclose(shown_again.weights[seen], before.weights[seen], atol=1e-3)
 
 
-def test_with_the_old_paint_at_hand_it_learns_as_fast_as_at_first(model):
-    first, mask = discs(1)
-    again = Start(model, [first], [painted(mask, [0])])
-    assert continued(config(hold=150), again, (0, 1, 2)).learning_rate == config().learning_rate
-    assert continued(config(hold=150), Start(model), (0, 1, 2)).learning_rate < config().learning_rate
+def test_it_learns_as_fast_as_at_first_when_nothing_that_it_learned_from_is_missing(model):
+    first, mask = discs(0)
+    other, _ = discs(1)
+    again = Start(model, [other], [painted(mask, [0])])
+    assert again.nothing_is_missing([first])
+    assert not again.nothing_is_missing([other])
+    rate, labels = config().learning_rate, (0, 1, 2)
+    assert continued(config(), again, labels, whole=True).learning_rate == rate
+    assert continued(config(), again, labels).learning_rate < rate
 
 
 def test_it_sums_up_what_it_learned_from(model):
