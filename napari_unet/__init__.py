@@ -7,6 +7,7 @@ The four verbs as functions, with NumPy arrays in and out::
     model = nu.train(scan, paint, nu.TrainConfig(time_limit=60))
     mask = nu.predict(model, scan).labels
     mask = nu.refine(mask, spacing=(5.0, 0.8, 0.8)).labels
+    nu.write_mask("mask.nii.gz", nu.Mask(mask), models=[model], steps=[nu.RefineConfig()])
 """
 
 from importlib import import_module
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from napari_unet.config import PRESETS, FillBetweenConfig, PredictConfig, RefineConfig, TrainConfig, Unpainted
     from napari_unet.evaluation import evaluate
     from napari_unet.inference import predict
-    from napari_unet.io import export, onto_grid, read_mask, read_scan, write_mask
+    from napari_unet.io import Mask, onto_grid, read_mask, read_scan
+    from napari_unet.keeping.provenance import export, write_mask
     from napari_unet.model_file import Model, load_model
     from napari_unet.refinement import Probabilities, fill_between, refine, suggest
     from napari_unet.scan import Scan
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "PRESETS": "config",
     "FillBetweenConfig": "config",
+    "Mask": "io",
     "Model": "model_file",
     "PredictConfig": "config",
     "Probabilities": "refinement",
@@ -36,7 +39,7 @@ _WHERE = {
     "TrainConfig": "config",
     "Unpainted": "config",
     "evaluate": "evaluation",
-    "export": "io",
+    "export": "keeping.provenance",
     "fill_between": "refinement",
     "load_model": "model_file",
     "onto_grid": "io",
@@ -46,12 +49,13 @@ _WHERE = {
     "refine": "refinement",
     "suggest": "refinement",
     "train": "training",
-    "write_mask": "io",
+    "write_mask": "keeping.provenance",
 }
 
 __all__ = [
     "PRESETS",
     "FillBetweenConfig",
+    "Mask",
     "Model",
     "PredictConfig",
     "Probabilities",

@@ -156,12 +156,16 @@ class Model:
             The folder cannot be written to.
         """
         target = Path(path)
+        with written_whole(target, check=lambda written: self._check(load_model(written))) as temporary:
+            temporary.write_bytes(self.to_bytes())
+        return target
+
+    def to_bytes(self) -> bytes:
+        """Give what its file holds, the same each time."""
         weights = {name: np.asarray(value, order="C") for name, value in sorted(self.weights.items())}
         content = {"description": self.description.model_dump(mode="json"), "weights": _digest(weights)}
         header = json.dumps({**content, "sha256": _seal(content)})
-        with written_whole(target, check=lambda written: self._check(load_model(written))) as temporary:
-            temporary.write_bytes(save_tensors(weights, metadata={_KEY: header}))
-        return target
+        return save_tensors(weights, metadata={_KEY: header})
 
     def _check(self, read: "Model") -> None:
         if read.description != self.description:

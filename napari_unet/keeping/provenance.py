@@ -4,24 +4,32 @@ It names no file, no scan and no person: models, scans and paint are checksums, 
 again. The checksum of the mask itself tells whether the mask beside it is still the one it speaks of.
 """
 
+import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from napari_unet import __version__
+import numpy as np
+
+from napari_unet import __version__, io
+from napari_unet.config import RefineConfig
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput
+from napari_unet.io import Mask
 from napari_unet.io.formats import suffix_of
 from napari_unet.keeping.checksums import file_checksum
-from napari_unet.model_file import read_description
+from napari_unet.model_file import Model, read_description
 
 FORMAT = 1
 """Raised when the same words mean something else."""
 SUFFIX = ".provenance.json"
+AnyModel: TypeAlias = Model | str | os.PathLike[str]
+"""A model, or the path of its file."""
 LIBRARIES = ("torch", "numpy", "scipy", "SimpleITK", "nibabel")
 """Programs whose versions are told."""
 
@@ -32,8 +40,53 @@ def provenance_path(mask: Path) -> Path:
     return mask.with_name(mask.name[: len(mask.name) - len(suffix)] + SUFFIX)
 
 
-def about_model(file: Path) -> dict[str, Any]:
+def write_mask(
+    path: str | os.PathLike[str], mask: Mask, *, models: Sequence[AnyModel] = (), steps: Sequence[RefineConfig] = ()
+) -> Path:
+    """Write a mask whole or not at all, see :func:`napari_unet.io.write_mask`, and beside it where it comes from.
+
+    Parameters
+    ----------
+    path, mask
+        As there.
+    models
+        The models that predicted it, or their files.
+    steps
+        How it was refined after that, in this order.
+
+    Returns
+    -------
+    pathlib.Path
+        The file of the mask.
+
+    Raises
+    ------
+    BadInput
+        It cannot be written.
+    BadModelFile
+        What is said to be a model is none.
+    """
+    known = [about_model(model if isinstance(model, Model) else Path(model)) for model in models]
+    target = io.write_mask(path, mask)
+    who = "model" if models and not steps else "not known"  # nobody told which voxels the steps changed
+    done = [step.model_dump(mode="json") for step in steps]
+    write_provenance(target, {who: int(np.count_nonzero(mask.labels))}, known, done)
+    return target
+
+
+def export(
+    path: str | os.PathLike[str], mask: Mask, *, models: Sequence[AnyModel] = (), steps: Sequence[RefineConfig] = ()
+) -> list[Path]:
+    """Write a mask as :func:`write_mask`, or what is made of it, see :func:`napari_unet.io.export`, by the suffix."""
+    if str(path).lower().endswith(io.WRITE_SUFFIXES):
+        return [write_mask(path, mask, models=models, steps=steps)]
+    return io.export(path, mask)
+
+
+def about_model(model: Model | Path) -> dict[str, Any]:
     """Say of a model, as JSON values, what it is and what it learned from; not its name, which may be that of a scan.
+
+    One that is not saved yet is known by the checksum that its file will have.
 
     Raises
     ------
@@ -42,9 +95,12 @@ def about_model(file: Path) -> dict[str, Any]:
     OSError
         It cannot be read.
     """
-    description = read_description(file)
+    if isinstance(model, Model):
+        description, checksum = model.description, hashlib.sha256(model.to_bytes()).hexdigest()
+    else:
+        description, checksum = read_description(model), file_checksum(model)
     return {
-        "sha256": file_checksum(file),
+        "sha256": checksum,
         "program": description.program,
         "learned_from": description.learned_from.model_dump(mode="json"),
     }

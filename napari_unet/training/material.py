@@ -166,15 +166,9 @@ def gather(
         sources = _sources(scans[number], by, parts, network, device, again=number >= new, corrected=corrected)
         for part, source in sources:
             (learned, held_out)[part].append(source)
-    if not held_out and config.validation:
-        notes.append(
-            "Too little is painted to hold some of it out and measure with: the last model is kept. "
-            "Paint one more slice to get a Dice."
-        )
     measured = _count(held_out, labels)
-    of_classes = [count for label, count in measured.items() if label and count >= LEAST_VOXELS]
-    if of_classes and is_little(of_classes):
-        notes.append(f"There is little to measure on, {sum(of_classes):,} voxels: a Dice on them may be luck.")
+    if config.validation:
+        notes.append(_about_measuring(measured))
     return Material(
         classes=classes_of_channels(labels, classes),
         normalisation=normalisations[0],
@@ -186,6 +180,19 @@ def gather(
         notes=tuple(filter(None, notes)),
         measured=measured,
     )
+
+
+def _about_measuring(held_out: dict[int, int]) -> str:
+    """Say of so many held-out voxels by label when they are too few to measure with."""
+    if not any(held_out.values()):
+        return (
+            "Too little is painted to hold some of it out and measure with: the last model is kept. "
+            "Paint one more slice to get a Dice."
+        )
+    of_classes = [count for label, count in held_out.items() if label and count >= LEAST_VOXELS]
+    if of_classes and is_little(of_classes):
+        return f"There is little to measure on, {sum(of_classes):,} voxels: a Dice on them may be luck."
+    return ""
 
 
 def _count(sources: Sequence[Source], labels: Sequence[int]) -> dict[int, int]:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+import napari_unet as nu
 from napari_unet.io import read_mask, read_scan
 from napari_unet.keeping.checksums import file_checksum, voxel_checksum
 from napari_unet.keeping.provenance import read_provenance
@@ -41,6 +42,24 @@ def test_a_mask_says_which_model_and_which_steps_made_it(command, tmp_path, mode
     text = (tmp_path / "mask.provenance.json").read_text() + (tmp_path / "refined.provenance.json").read_text()
     for name in (nifti.scan.name, "phantom", str(tmp_path), "ball", "block"):
         assert name not in text, "no file, scan, class or person is named"
+
+
+def test_a_mask_that_python_writes_says_so_too(tmp_path, model):
+    loaded, mask = nu.load_model(model), nu.Mask(np.eye(5, dtype=np.uint8)[None])
+    for given, steps, who in (
+        ((), (), "not known"),
+        ((loaded,), (), "model"),
+        ((model,), (nu.RefineConfig(),), "not known"),
+    ):
+        written = nu.write_mask(tmp_path / "mask.nii.gz", mask, models=given, steps=steps)
+        known = read_provenance(written)
+        assert known["voxels"] == {who: 5}
+        assert [one["sha256"] for one in known["models"]] == [file_checksum(model)] * len(given)
+        assert len(known["refinement"]) == len(steps)
+    nu.export(tmp_path / "other.nrrd", mask, models=[loaded])
+    assert read_provenance(tmp_path / "other.nrrd")["models"] == known["models"]
+    nu.export(tmp_path / "volumes.csv", mask)
+    assert not (tmp_path / "volumes.provenance.json").exists()
 
 
 def test_an_older_word_about_an_older_mask_is_not_believed(command, tmp_path, model, nifti, nrrd):
