@@ -18,7 +18,7 @@ CLASSES = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A scan to predict, a model, and the patch it was trained on, which is the window that the peers look through."""
+    """A scan to predict, a model, and the window that the peers look through."""
 
     name: str
     scan: Scan
@@ -52,5 +52,16 @@ def case(dimensions: int, width: int, depth: int, shape: tuple[int, int, int], s
     paint[: max(4, deep)] = np.where(labels, labels, BACKGROUND)[: max(4, deep)]
     model = result_of(train_job([scan], [paint], config))
     sides = (deep, patch, patch)[-dimensions:]
-    name = f"{dimensions}-D, {' x '.join(map(str, shape))}, width {width}, patch {' x '.join(map(str, sides))}"
-    return Case(name, scan, model, tuple(map(min, sides, shape[-dimensions:])))
+    return Case(_name(scan, model, sides), scan, model, tuple(map(min, sides, shape[-dimensions:])))
+
+
+def on_another(case: Case, shape: tuple[int, int, int], patch: tuple[int, ...]) -> Case:
+    """Give the same network a scan of another size to predict, and the peers other windows."""
+    scan, _ = phantom(*shape)
+    return Case(_name(scan, case.model, patch), scan, case.model, patch)
+
+
+def _name(scan: Scan, model: Model, patch: tuple[int, ...]) -> str:
+    network = model.description.network
+    seen, looked_at = (" x ".join(map(str, sides)) for sides in (scan.grid, patch))
+    return f"{network.dimensions}-D, {seen}, width {network.width}, windows {looked_at}"
