@@ -7,7 +7,7 @@ from napari_unet.networks.geometry import decided, flat_levels
 from napari_unet.networks.nested import NestedUNet
 from napari_unet.networks.network import Network
 from napari_unet.networks.unet import UNet
-from napari_unet.networks.weights import channels_last, fold_batch_norm, load_weights, weights_of
+from napari_unet.networks.weights import channels_last, fold_batch_norm, freeze_statistics, load_weights, weights_of
 
 __all__ = [
     "Compute",
@@ -20,6 +20,7 @@ __all__ = [
     "decided",
     "flat_levels",
     "fold_batch_norm",
+    "freeze_statistics",
     "load_weights",
     "pad_to_multiple",
     "weights_of",

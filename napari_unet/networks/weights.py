@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from napari_unet.errors import BadModelFile
 from napari_unet.networks.blocks import ConvNorm
@@ -66,6 +67,13 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
         if isinstance(block, ConvNorm):
             block.fold()
     return channels_last(folded)
+
+
+def freeze_statistics(module: nn.Module) -> None:
+    """Let batch normalisation go on with the means and variances that it has."""
+    for part in module.modules():
+        if isinstance(part, _BatchNorm):
+            part.eval()
 
 
 def channels_last(module: nn.Module) -> nn.Module:

@@ -20,7 +20,15 @@ from napari_unet.annotation import ClassInfo
 from napari_unet.config import Schedule, TrainConfig
 from napari_unet.errors import OutOfMemory
 from napari_unet.events import result_of
-from napari_unet.networks import Compute, Network, build, channels_last, load_weights, weights_of
+from napari_unet.networks import (
+    Compute,
+    Network,
+    build,
+    channels_last,
+    freeze_statistics,
+    load_weights,
+    weights_of,
+)
 from napari_unet.networks.device import one_thread
 from napari_unet.networks.filters import filtered
 from napari_unet.normalisation import Normalisation, with_neighbours
@@ -74,7 +82,8 @@ class Learner:
     compute
         Where and in which number format.
     weights
-        To begin with, when a model goes on; ``config.hold`` then holds them near, in the way of AdamW's weight decay.
+        To begin with, when a model goes on; ``config.hold`` then holds them near, in the way of AdamW's weight decay,
+        and what batch normalisation measured before stays.
     whole
         Whether nothing is missing of what they learned from. Then the pixel classifier is taught anew of all there is:
         what it saw on a few slices would mislead the network on others.
@@ -110,6 +119,8 @@ class Learner:
             self.network.pixels.hidden.requires_grad_(requires_grad=False)
         channels_last(self.network.to(compute.device))
         held = weights is not None and config.hold > 0
+        if held:  # else it normalises by the few slices at hand, and forgets what all others are like
+            freeze_statistics(self.network)
         self.held: list[Tensor] = [p for name, p in self.network.named_parameters() if held and HEAD not in name]
         self.origin = [parameter.detach().clone() for parameter in self.held]
         self.average = deepcopy(self.network).eval().requires_grad_(requires_grad=False)

@@ -145,6 +145,17 @@ def test_held_it_stays_nearer_to_what_it_was(model):
     assert way_gone(300) < 0.5 * way_gone(0)
 
 
+def test_held_it_normalises_as_before(model):
+    scan, mask = discs(1, shift=100)
+    held = train(scan, painted(mask, [0]), config(steps=3), start=Start(model))
+    free = train(scan, painted(mask, [0]), config(steps=3, hold=0), start=Start(model))
+    measured = [name for name in model.weights if "running" in name]
+    assert measured
+    for name in measured:
+        np.testing.assert_array_equal(held.weights[name], model.weights[name])
+    assert not any(np.array_equal(free.weights[name], model.weights[name]) for name in measured)
+
+
 def test_what_pixels_look_like_is_learned_anew_with_the_old_paint_at_hand_and_kept_without():
     first, mask = discs(1)
     other, other_mask = discs(2, shift=60)
