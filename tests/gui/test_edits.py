@@ -135,3 +135,15 @@ def test_an_edited_layer_goes_when_nobody_wants_it(layer):
     del layer
     gc.collect()
     assert reference() is None
+
+
+def test_a_layer_whose_rows_are_not_in_order_in_memory():
+    before = np.arange(60, dtype=np.uint8).reshape(3, 5, 4).transpose(0, 2, 1)
+    after = before.copy()
+    after[1:, 1:3, 2:] = 100
+    layer = Labels(before.copy(order="K"))
+    layer.data[1, 1, 2] = 101
+    assert not layer.data[0].flags.c_contiguous
+    assert make_edit(layer, compare(Edit("a test", {}), (3,), before, after)) == 1
+    after[1, 1, 2] = 101
+    np.testing.assert_array_equal(layer.data, after)

@@ -93,15 +93,18 @@ class SlicePart:
 
     def only(self, kept: NDArray[np.bool_]) -> "SlicePart | None":
         """Give the part of these of its voxels, in their order; None when there are none."""
-        (*_, rows, columns), old, new = self
-        flat = (rows * np.uint32(self.width) + columns)[kept]
-        return self.of_voxels(self.edit, self.place, self.width, flat, old[kept], new[kept])
+        _, old, new = self
+        return self.of_voxels(self.edit, self.place, self.width, self.flat[kept], old[kept], new[kept])
+
+    @property
+    def flat(self) -> NDArray[np.uint32]:
+        """Where its voxels are in the flattened slice, ascending."""
+        before_run = np.cumsum(self.lengths, dtype=np.uint32) - self.lengths
+        return np.repeat(self.starts - before_run, self.lengths) + np.arange(self.voxels, dtype=np.uint32)
 
     def __iter__(self) -> Iterator[Any]:
         """Unpack into the indices of its voxels, their labels before, and their labels after."""
-        before_run = np.cumsum(self.lengths, dtype=np.uint32) - self.lengths
-        flat = np.repeat(self.starts - before_run, self.lengths) + np.arange(self.voxels, dtype=np.uint32)
-        yield (*self.place, *np.divmod(flat, np.uint32(self.width)))
+        yield (*self.place, *np.divmod(self.flat, np.uint32(self.width)))
         yield np.repeat(self.before, self.lengths)
         yield np.repeat(self.after, self.lengths)
 
@@ -147,15 +150,15 @@ def make_edit(layer: Labels, parts: Sequence[SlicePart]) -> int:
     """
     skipped, made = 0, []
     for part in parts:
-        indices, before, after = part
-        same = layer.data[indices] == before
-        if same.all():
-            layer.data[indices] = after
-            made.append(part)
-        elif (rest := part.only(same)) is not None:
-            indices, _, after = rest
-            layer.data[indices] = after
-            made.append(rest)
+        plane = layer.data[part.place]
+        # A third of the time that it takes by rows and columns: this holds up the window.
+        voxels = plane.reshape(-1) if plane.flags.c_contiguous else plane.flat
+        flat = part.flat.astype(np.intp)
+        same = voxels[flat] == np.repeat(part.before, part.lengths)
+        made_of = part if same.all() else part.only(same)
+        if made_of is not None:
+            voxels[flat[same]] = np.repeat(made_of.after, made_of.lengths)
+            made.append(made_of)
         skipped += same.size - np.count_nonzero(same)
     if made:
         with layer.block_history():
