@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from qtpy.QtTest import QTest
 
 from napari_unet.annotation import new_class
 from napari_unet.gui.layers.scans import METADATA, REVIEW, classes_of, review_of, show_classes
@@ -105,6 +106,7 @@ def test_a_deleted_layer_is_forgotten_and_a_preview_never_kept(worked):
     worked.viewer.layers.remove("paint")
     preview = worked.viewer.add_labels(np.ones((4, 32, 32), np.uint8), name="preview")
     preview.editable = False
+    QTest.qWait(1)
     keep(worked)
     (journal,) = journals()
     worked.until(

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import nibabel
 import numpy as np
 import pytest
+from napari.layers import _layer_actions
 from qtpy.QtCore import QCoreApplication, QEvent, Qt
 from qtpy.QtTest import QTest
 
@@ -162,6 +163,31 @@ def test_a_project_on_another_computer_finds_its_scan_and_refuses_another(worked
     assert window.viewer.layers["renamed"].source.path == str(tmp_path / "renamed.nii.gz")
 
 
+def test_what_napari_makes_of_layers_comes_back(worked, new_window):
+    layers = worked.viewer.layers
+    layers.selection = {worked.mask}
+    _layer_actions._duplicate_layer(layers)
+    twin = layers["mask copy"]
+    twin.name = "second reader"
+    twin.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
+    worked.workspace.marking.mark(twin, {3})
+    assert not review_of(worked.mask).reviewed, "each has marks of its own"
+    bright = (layers["one"].data > 50).astype(np.uint8)
+    about = {"name": "bright", "scale": layers["one"].scale, "projection_mode": "none"}
+    layers.selection = {worked.viewer.add_image(bright, **about)}
+    _layer_actions._convert_to_labels(layers)
+    layers.remove("paint")
+    QTest.qWait(1)
+    worked.workspace.keeper.close()
+    window = new_window()
+    window.open("Project").open(str(worked.folder))
+    assert [layer.name for layer in window.viewer.layers] == ["one", "mask", "second reader", "bright"]
+    for layer in (worked.mask, twin, layers["bright"]):
+        np.testing.assert_array_equal(window.viewer.layers[layer.name].data, layer.data)
+    assert not review_of(window.viewer.layers["mask"]).reviewed
+    assert review_of(window.viewer.layers["second reader"]).reviewed == {3}
+
+
 def test_two_windows_do_not_write_one_project_nor_read_another_versions(worked, new_window, tmp_path):
     window = new_window()
     dock = window.open("Project")
@@ -195,7 +221,9 @@ def test_a_window_that_is_killed_offers_its_project_to_the_next(worked, new_wind
     dock.show_scan(0)
     assert window.viewer.layers["paint"].data[0, 1, 1] == 1
     window.viewer.layers.remove("paint")
-    window.until(lambda: not (worked.folder / "layer1.planes").exists())
+    QTest.qWait(1)
+    keep(window)
+    assert not (worked.folder / "layer1.planes").exists()
     np.testing.assert_array_equal(window.viewer.layers["mask"].data, worked.mask.data)
     assert not dock._left_behind.isVisibleTo(dock)
 

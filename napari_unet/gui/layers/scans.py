@@ -276,6 +276,12 @@ def review_of(layer: Labels) -> Review | None:
     return review
 
 
+def give_own_review(layer: Labels) -> None:
+    """Let a layer that napari made of another have a review of its own: napari hands on the very same."""
+    if (review := review_of(layer)) is not None and layer.source.parent is not None:
+        layer.metadata[METADATA] = {**layer.metadata[METADATA], REVIEW: review.copy()}
+
+
 def read_units() -> None:
     """Let pint read its units: it does on first use, and must not do so in two threads at once."""
     pint.Unit("pixel")

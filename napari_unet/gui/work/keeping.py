@@ -17,7 +17,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
 from napari_unet.errors import UnetError
 from napari_unet.gui.layers.kept import about_layer, origin_of
-from napari_unet.gui.layers.scans import review_of
+from napari_unet.gui.layers.scans import give_own_review, review_of
 from napari_unet.gui.work.background import Background
 from napari_unet.gui.work.kept_steps import steps_due
 from napari_unet.gui.work.window_journal import Due, WindowJournal
@@ -80,6 +80,7 @@ class Keeper(QObject):
         self._keys: weakref.WeakKeyDictionary[Labels, str] = weakref.WeakKeyDictionary()
         self._changed: set[Labels] = set()
         self._removed_layers: dict[Labels, str] = {}
+        self._deleted: list[str] = []
         self._old: list[Path] = []
         self._busy = self._in_trouble = False
         self._timer = QTimer(self)
@@ -206,6 +207,8 @@ class Keeper(QObject):
         self._forget_removed()  # of the journal so far: in the other one their keys are those of other layers
         self._background.finish()
         before, self.journal = self.journal, journal
+        while self._deleted:
+            before.forget(self._deleted.pop())
         if before.journal is not None and before.project is not None:
             before.journal.release()
         elif before.journal is not None:
@@ -260,6 +263,7 @@ class Keeper(QObject):
     def _follow(self, layer: Layer) -> None:
         if isinstance(layer, Labels) and type(layer.data) is np.ndarray and layer.data.ndim > 1:
             if layer not in self._keys:
+                give_own_review(layer)
                 self._keys[layer] = f"layer{next(self._numbers)}"
                 self._changed.add(layer)
             for event in _changes(layer):
@@ -287,7 +291,7 @@ class Keeper(QObject):
         self._removed_layers = {}
         for layer, key in removed.items():
             self._changed.discard(layer)
-            self._background.run(partial(self.journal.forget, key), _nothing, self._failed)
+            self._deleted.append(key)
 
     def _is_closed(self, viewer: ViewerModel, key: str) -> bool:
         """Whether a layer went with its scan, so that it comes back with it: one that goes by itself was deleted."""
@@ -310,7 +314,7 @@ class Keeper(QObject):
         if journal.project is None:
             models = tuple(model for model in models if model.path.parent == self._temporary)
         models_due, project = journal.models_due(models), journal.project_due
-        if viewer is None or not (layers or models_due or project):
+        if viewer is None or not (layers or models_due or project or self._deleted):
             return [], None
         due = []
         for layer in layers:
@@ -324,6 +328,8 @@ class Keeper(QObject):
         def write() -> None:
             journal.write(due, models_due, project)
             journal.write_steps(known.values(), steps)
+            while self._deleted:  # after what was made before: a kill brings both back, or neither
+                journal.forget(self._deleted.pop())
             while self._old:
                 shutil.rmtree(self._old.pop(), ignore_errors=True)
 

@@ -86,6 +86,7 @@ class ProjectScans(QObject):
         project = self._keeper.project
         if project is None:
             return
+        self._keeper.flush()  # of layers that were deleted just now nothing is known afterwards
         scan = project.scans[number]
         if names := [about["name"] for about in self._keeper.journal.abouts.values() if lies_on(scan, about)]:
             raise BadInput(f'"{scan.name}" has the layers {", ".join(names)}: delete them first, then remove the scan.')
