@@ -52,7 +52,8 @@ class Network(nn.Module, ABC):
         extra = self._supervised()[1:] if config.deep_supervision else []
         self.heads = nn.ModuleList(CONVOLUTION[config.dimensions](wide, classes, 1) for wide in extra)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
+            # On the "meta" device there is nothing to fill, and PyTorch would import a second's worth of its compiler.
+            if isinstance(module, nn.Conv2d | nn.Conv3d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # as in the paper of the U-Net
         self.pixels: PixelClassifier | None = None
         if config.filters:

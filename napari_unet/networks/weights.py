@@ -49,11 +49,10 @@ def load_weights(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None
             f"{found.get(name, 'missing')}, expected {wanted.get(name, 'nothing')}): get the file again from "
             "where it came from."
         )
-    if next(module.parameters()).is_meta:
-        module.to_empty(device="cpu")
-    state = {name: torch.zeros_like(value) for name, value in module.state_dict().items() if name not in wanted}
+    others = {name: value for name, value in module.state_dict().items() if name not in wanted}
+    state = {name: torch.zeros(value.shape, dtype=value.dtype) for name, value in others.items()}
     state |= {name: torch.from_numpy(np.array(value, np.float32)) for name, value in weights.items()}
-    module.load_state_dict(state)
+    module.load_state_dict(state, assign=next(module.parameters()).is_meta)
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:

@@ -68,3 +68,14 @@ def test_probabilities_larger_than_memory_are_refused(phantom, config, monkeypat
 def test_naming_the_room_does_not_import_torch():
     code = "import sys, napari_unet.inference; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_prediction_of_a_process_does_not_wait_for_a_compiler_it_needs_not(phantom, tmp_path):
+    path = phantom.model().save(tmp_path / "model.unet")
+    program = (
+        "import sys, numpy as np, napari_unet as nu\n"
+        f"nu.predict({str(path)!r}, np.eye(16, dtype='float32')[None])\n"
+        "print({'torch._dynamo', 'sympy'} & set(sys.modules))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "set()"
