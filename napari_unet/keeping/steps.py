@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.durable import written_whole
-
 FOLDER, SUFFIX, ABOUT = "undo", ".npz", "about"
 
 
@@ -50,16 +48,19 @@ def step_file(folder: Path, key: str, when: int) -> Path:
 def write_step(folder: Path, step: KeptStep) -> None:
     """Keep a step beside the journal in ``folder``.
 
+    It is not forced to the disk, which takes longer than all else: there may be many, and a damaged one is left out.
+
     Raises
     ------
-    OSError, BadInput
+    OSError
         The disk is full, or the folder is gone.
     """
     file = step_file(folder, step.key, step.when)
     file.parent.mkdir(exist_ok=True)
-    with written_whole(file) as temporary:
-        arrays: dict[str, Any] = {**step.arrays, ABOUT: np.array(json.dumps(step.about))}
-        np.savez_compressed(temporary, **arrays)
+    arrays: dict[str, Any] = {**step.arrays, ABOUT: np.array(json.dumps(step.about))}
+    with (unfinished := file.with_suffix(".part")).open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    unfinished.replace(file)
 
 
 def kept_files(folder: Path, keys: Iterable[str]) -> set[Path]:

@@ -327,9 +327,9 @@ class Keeper(QObject):
 
         def write() -> None:
             journal.write(due, models_due, project)
-            journal.write_steps(known.values(), steps)
             while self._deleted:  # after what was made before: a kill brings both back, or neither
                 journal.forget(self._deleted.pop())
+            journal.write_steps(known.values(), steps)
             while self._old:
                 shutil.rmtree(self._old.pop(), ignore_errors=True)
 

@@ -129,7 +129,7 @@ class WindowJournal:
 
         Raises
         ------
-        OSError, BadInput
+        OSError
             The disk is full, or its folder is gone.
         """
         if self.journal is None:
