@@ -173,7 +173,8 @@ class Engine:
         x = self._copied(seen)
         with self._busy:
             maps, scores = self._said(x, core, wanted)
-            return maps, glimpse(scores, maps.labels, self._lowest, core, seen.shape[2])
+            lowest = self._lowest
+        return maps, glimpse(scores, maps.labels, lowest, core, seen.shape[2])
 
     def _said(self, x: torch.Tensor, core: Box, wanted: Wanted) -> tuple[Maps, torch.Tensor]:
         """Give the maps of the core of what is seen, and logits or logarithms of probabilities."""

@@ -206,5 +206,5 @@ def test_volumes_are_told_by_class():
     labels = np.zeros((2, 30, 40), np.uint8)
     labels[:, :20] = 1
     image = Image(np.zeros(labels.shape), scale=(5, 2, 1), units=("mm", "mm", "mm"))
-    assert volumes(labels, classes, scan_of(image)) == "liver: 16.0 ml\nclass 2: 0.0 ml"
+    assert volumes(labels, classes, scan_of(image)) == "liver: 16.0 ml\nclass 2: 0.00 ml"
     assert volumes(labels, classes, scan_of(Image(image.data))) == "liver: 1,600 voxels\nclass 2: 0 voxels"

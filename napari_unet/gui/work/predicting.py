@@ -22,6 +22,7 @@ from napari_unet.gui.layers.stored_labels import StoredLabels, folder, is_large,
 from napari_unet.gui.widgets.scope import EVERYTHING, Scope
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
 from napari_unet.gui.work.jobs import JobRunner
+from napari_unet.gui.work.refining import amount
 from napari_unet.gui.work.undoing import Shown
 from napari_unet.io.growing_labels import grown_beside, origin
 from napari_unet.keeping.provenance import about_model
@@ -323,7 +324,7 @@ def _no_layer() -> None:
 
 
 def volumes(labels: Iterable[NDArray[np.uint8]], classes: Sequence[ClassInfo], scan: Scan) -> str:
-    """Say how much there is of each class, line by line, in ml where the scan has a spacing in mm ("liver: 5.0 ml").
+    """Say how much there is of each class, line by line, in ml where the scan has a spacing in mm ("liver: 5.00 ml").
 
     Parameters
     ----------
@@ -335,6 +336,4 @@ def volumes(labels: Iterable[NDArray[np.uint8]], classes: Sequence[ClassInfo], s
         The scan the labels lie on.
     """
     counts = count_labels(labels)
-    if scan.voxel_ml is None:
-        return "\n".join(f"{info.name}: {counts[info.label]:,} voxels" for info in classes)
-    return "\n".join(f"{info.name}: {counts[info.label] * scan.voxel_ml:,.1f} ml" for info in classes)
+    return "\n".join(f"{info.name}: {amount(int(counts[info.label]), scan.voxel_ml)}" for info in classes)
