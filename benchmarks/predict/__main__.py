@@ -4,9 +4,9 @@ The same weights and scan, in turn within one run, medians of the rounds: MONAI'
 defaults: overlap 0.25), nnU-Net v2's predictor (its defaults, without mirroring), bare passes of the network over the
 uncut scan, in fp32 as PyTorch runs it and as this package runs it, and the whole job with normalising and writing.
 The peers get the scan normalised already, and look through windows of the size of the patches that the network learned
-from, as both do; a picture larger than those, as microscopes make, is seen through windows of four times the area,
-which spares the peers work. Dice is the mean of the classes to fp32 without cutting. The networks are trained for a
-moment on the phantom that they predict, so that their answers are not all doubt.
+from, as both do, or larger ones, which spare them work: for the picture of 1024 x 1024, and in 3-D. Dice is the mean of
+the classes to fp32 without cutting. The networks are trained for a moment on the phantom that they predict, so that
+their answers are not all doubt.
 
 --peak measures the memory of a scan of 512 x 512 x 400 with 8 classes, --zarr that of 2048 x 2048 x 512 voxels in Zarr
 by the command line with a narrow network, each in a process of its own. The peers are installed on first use, into

@@ -39,10 +39,9 @@ def case(dimensions: int, width: int, depth: int, shape: tuple[int, int, int], s
     """Train a network on a phantom for a while, to predict it."""
     scan, labels = phantom(*shape)
     deep = 32 if dimensions == 3 else 1
-    patch = 256 if dimensions == 2 else 128
     config = TrainConfig(
         network=NetworkConfig(dimensions=dimensions, width=width, depth=depth, normalisation=Normaliser.BATCH),
-        patch=patch,
+        patch=256 if dimensions == 2 else 64,  # of which a volume teaches enough in a minute
         patch_depth=deep,
         time_limit=seconds,
         threads=threads,
@@ -51,7 +50,7 @@ def case(dimensions: int, width: int, depth: int, shape: tuple[int, int, int], s
     paint = np.zeros_like(labels)
     paint[: max(4, deep)] = np.where(labels, labels, BACKGROUND)[: max(4, deep)]
     model = result_of(train_job([scan], [paint], config))
-    sides = (deep, patch, patch)[-dimensions:]
+    sides = (256, 256) if dimensions == 2 else (deep, 128, 128)
     return Case(_name(scan, model, sides), scan, model, tuple(map(min, sides, shape[-dimensions:])))
 
 
