@@ -81,8 +81,8 @@ def test_what_a_model_says_of_itself():
     assert DESCRIPTION.labels == (0, 3, 254)
     assert [info.label for info in DESCRIPTION.foreground] == [3, 254]
     assert DESCRIPTION.sentence() == "2 classes, trained on 4 slices, Dice 0.67 on held-out paint"
-    for voxels, little in ((600, ""), (300, " (little to measure on)")):
-        learned = DESCRIPTION.learned_from.model_copy(update={"held_out": {0: 9000, 3: 500, 254: voxels}})
+    for voxels, little in ((400, ""), (399, " (little to measure on)")):
+        learned = DESCRIPTION.learned_from.model_copy(update={"held_out": {0: 9000, 3: 100, 254: voxels}})
         told = DESCRIPTION.model_copy(update={"learned_from": learned}).sentence()
         assert told == f"2 classes, trained on 4 slices, Dice 0.67 on held-out paint{little}"
     one = DESCRIPTION.model_copy(

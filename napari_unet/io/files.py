@@ -13,7 +13,7 @@ from napari_unet.annotation import BACKGROUND, as_paint
 from napari_unet.durable import written_whole
 from napari_unet.errors import BadInput, OutOfMemory, UnetError
 from napari_unet.io.contents import Contents
-from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, suffix_of
+from napari_unet.io.formats import MASK_SUFFIXES, WRITE_SUFFIXES, Format, format_of, stem_of, suffix_of
 from napari_unet.io.label_descriptions import described_beside
 from napari_unet.io.mask import Mask, named
 from napari_unet.io.ome_zarr_labels import is_label_image
@@ -209,7 +209,7 @@ def _scan(file: Path, contents: Contents) -> Scan:
         spacing=contents.spacing,
         unit=contents.unit,
         geometry=contents.geometry,
-        name=contents.name or _stem(file),
+        name=contents.name or stem_of(file),
         dicom=contents.dicom,
     )
 
@@ -218,7 +218,7 @@ def _mask(file: Path, contents: Contents) -> Mask:
     if "C" in contents.axes:
         raise BadInput(f"{file} is a colour or many-channel image, not a mask: a mask has one label for each voxel.")
     labels = as_paint(contents.array, str(file))
-    classes = contents.classes or described_beside(file, _stem(file))
+    classes = contents.classes or described_beside(file, stem_of(file))
     known = tuple(info for info in classes if 0 < info.label < BACKGROUND)
     return Mask(
         labels,
@@ -281,11 +281,6 @@ def is_dicom(file: Path) -> bool:
             return stream.read(132)[128:] == b"DICM"
     except OSError:
         return False
-
-
-def _stem(file: Path) -> str:
-    suffix = suffix_of(file)
-    return file.name[: -len(suffix)] if suffix and len(file.name) > len(suffix) else file.name
 
 
 def _reason(error: BaseException) -> str:

@@ -101,6 +101,12 @@ def suffix_of(path: Path) -> str | None:
     return max(fitting, key=len, default=None)
 
 
+def stem_of(path: Path) -> str:
+    """Give a file name without its suffix, if that is a known one ("scan" for scan.nii.gz)."""
+    suffix = suffix_of(path)
+    return path.name[: -len(suffix)] if suffix and len(path.name) > len(suffix) else path.name
+
+
 def format_of(path: Path, among: tuple[str, ...] = READ_SUFFIXES) -> Format:
     """Find the format of a file by its name.
 

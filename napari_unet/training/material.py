@@ -19,7 +19,7 @@ from napari_unet.annotation import (
 )
 from napari_unet.config import NetworkConfig, Normaliser, TrainConfig
 from napari_unet.errors import BadInput
-from napari_unet.model_file import is_little
+from napari_unet.model_file import LITTLE
 from napari_unet.normalisation import Normalisation, measure, not_numbers, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.holdout import hold_out
@@ -189,10 +189,8 @@ def _about_measuring(held_out: dict[int, int]) -> str:
             "Too little is painted to hold some of it out and measure with: the last model is kept. "
             "Paint one more slice to get a Dice."
         )
-    of_classes = [count for label, count in held_out.items() if label and count >= LEAST_VOXELS]
-    if of_classes and is_little(of_classes):
-        return f"There is little to measure on, {sum(of_classes):,} voxels: a Dice on them may be luck."
-    return ""
+    measured = sum(count for label, count in held_out.items() if label and count >= LEAST_VOXELS)
+    return f"There is little to measure on, {measured:,} voxels: a Dice may be luck." * (0 < measured < LITTLE)
 
 
 def _count(sources: Sequence[Source], labels: Sequence[int]) -> dict[int, int]:

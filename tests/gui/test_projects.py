@@ -76,6 +76,7 @@ def test_the_list_says_how_far_each_scan_is(worked):
     dock = worked.docks["Project"][1]
     assert worked.folder.name == "study.unetproject"
     assert states(dock) == [ScanState.PREDICTED, ScanState.NEW]
+    assert [scan.name for scan, _ in dock.projects.scans.all] == ["one", "two"], "as their layers are called"
     worked.mask.data_setitem((np.array([0]), np.array([1]), np.array([1])), 1)
     keep(worked)
     assert states(dock) == [ScanState.IN_REVIEW, ScanState.NEW]

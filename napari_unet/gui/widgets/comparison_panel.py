@@ -1,6 +1,7 @@
 """What a new model gained and lost, slice by slice, and the choice between it and the one from before."""
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -88,6 +89,11 @@ class ComparisonPanel(QWidget):
                 line.setData(0, Qt.ItemDataRole.UserRole, (number, z))
             top.setExpanded(number == 0)
         self.table.setVisible(bool(choice.compared))
+        self._fit()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Fit the table anew: only now its lines are as high as the theme has them (Qt calls this)."""
+        super().showEvent(event)
         self._fit()
 
     def _fit(self, unfolded: QTreeWidgetItem | None = None) -> None:

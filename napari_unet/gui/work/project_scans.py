@@ -19,6 +19,7 @@ from napari_unet.gui.work.kept_steps import FittingStep, fitting_steps
 from napari_unet.gui.work.left_behind import open_scan
 from napari_unet.gui.work.opening import while_alive
 from napari_unet.gui.work.scan_search import checksum_of, matching_place, search
+from napari_unet.io.formats import stem_of
 from napari_unet.keeping.journal import Stored, read_journal
 from napari_unet.keeping.project import ProjectScan, ScanState, lies_on, size_on_disk, state_of
 
@@ -72,7 +73,7 @@ class ProjectScans(QObject):
         if project is None or folder is None:
             return
         for path in paths:
-            project = project.with_new_scan(path.name, (str(path.absolute()),), folder)
+            project = project.with_new_scan(stem_of(path), (str(path.absolute()),), folder)
         self._keeper.set_project(project)
 
     def drop(self, number: int) -> None:
