@@ -82,8 +82,8 @@ class Journal:
             with written_whole(folder / OWNER) as temporary:
                 temporary.write_text(self._claim)
         except (OSError, BadInput) as error:
-            why = f"{folder} cannot be written to: copy it, or choose a place, where you may write and there is room."
-            raise BadInput(why) from error
+            where = "a folder where you may write and there is room (a project can be copied there)"
+            raise BadInput(f"{folder} cannot be written to: use {where}.") from error
         self._sums: dict[str, dict[int, int]] = {}
         self._abouts: dict[str, str] = {}
         self._live: dict[str, dict[int, int]] = {}

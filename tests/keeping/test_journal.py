@@ -172,5 +172,5 @@ def test_who_lost_the_folder_to_another_window_writes_no_more(tmp_path):
     journal.release()
     assert (journal.folder / OWNER).read_text() == other
     (tmp_path / "file").touch()
-    with pytest.raises(BadInput, match="cannot be written to: copy it, or choose a place"):
+    with pytest.raises(BadInput, match="cannot be written to: use a folder where you may"):
         Journal(tmp_path / "file" / "project")
