@@ -1,9 +1,9 @@
 """Where a person who corrects a predicted mask should look next.
 
-The slice that teaches a model most is one that it is unsure of and that is unlike those it has been told about: of two
-neighbours that look alike, correcting one does for both. Uncertainty and difference together, with the difference
-measured by what the network itself sees, is suggestive annotation: Yang et al. 2017,
-doi:10.1007/978-3-319-66179-7_46; that a choice is to cover what was not chosen, Sener and Savarese 2018,
+The slice that teaches a model most is one that it is unsure of, that is unlike those it has been told about, and that
+many others are like: of two neighbours that look alike, correcting one does for both. To choose what is unsure and
+stands for the rest, with the difference measured by what the network itself sees, is suggestive annotation: Yang et
+al. 2017, doi:10.1007/978-3-319-66179-7_46; that a choice is to cover what was not chosen, Sener and Savarese 2018,
 doi:10.48550/arXiv.1708.00489.
 """
 
@@ -60,11 +60,13 @@ class Suggestion:
 
 
 def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look]) -> Suggestion | None:
-    """Choose the slice to look at next: the most doubt times the most difference from what was looked at.
+    """Choose the slice to look at next: the one that stands for the most doubt.
 
-    Two slices differ by how unlike the network finds them, and less by how far apart they lie. One that was looked at
-    makes those like it less wanted, so that the choices of one prediction, each looked at before the next is made, are
-    good together.
+    Looking at a slice also tells of those like it: it brings the doubt on each of them nearer to something that was
+    looked at. A slice is worth that doubt times how much nearer it comes. So a slice wins that is unsure itself and
+    unlike those that were looked at, and not for being odd, but for being like many that are. Two slices differ by how
+    unlike the network finds them, and less by how far apart they lie. The choices of one prediction, each looked at
+    before the next is made, are good together.
 
     Parameters
     ----------
@@ -88,8 +90,11 @@ def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look
     if not known:
         return _furthest(left, looked_at)
     others = [z for z in looked_at if z in looks]
-    difference = _difference(known, others, looks)
-    best = int(np.argmax(difference * [looks[z].doubt for z in known]))
+    apart = _differences(known, others + known, looks)
+    to_others, to_known = apart[:, : len(others)], apart[:, len(others) :]
+    difference = to_others.min(1) if others else to_known.max(1)
+    doubt = np.array([looks[z].doubt for z in known])
+    best = int(np.argmax(doubt @ (difference[:, None] - to_known).clip(0)))
     look, reasons = looks[known[best]], []
     if look.unsure:
         reasons.append(f"unsure along {100 * look.unsure:.0f} % of the edge")
@@ -98,15 +103,13 @@ def where_next(slices: int, looked_at: Collection[int], looks: Mapping[int, Look
     return Suggestion(known[best], "; ".join(reasons) or "as good as any", look.place)
 
 
-def _difference(slices: list[int], others: list[int], looks: Mapping[int, Look]) -> NDArray[np.float64]:
-    """Measure how much each of ``slices`` differs from that of ``others`` that is nearest to it; 1 without others."""
-    if not others:
-        return np.ones(len(slices))
+def _differences(slices: list[int], others: list[int], looks: Mapping[int, Look]) -> NDArray[np.float64]:
+    """Measure how much each of ``slices`` differs from each of ``others``."""
     ours, theirs = (np.stack([looks[z].features for z in some]).astype(float) for some in (slices, others))
     unlike = (ours**2).sum(1)[:, None] + (theirs**2).sum(1) - 2 * ours @ theirs.T
     apart = np.abs(np.subtract.outer(slices, others))
-    difference: NDArray[np.float64] = np.sqrt((unlike.clip(0) * apart).min(1))
-    return difference
+    differences: NDArray[np.float64] = np.sqrt(unlike.clip(0) * apart)
+    return differences
 
 
 def _furthest(left: list[int], looked_at: Collection[int]) -> Suggestion:

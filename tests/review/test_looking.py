@@ -1,4 +1,4 @@
-"""Where to look next: doubt times difference, in words, and distance where nothing else is known."""
+"""Where to look next: what stands for the most doubt, in words, and distance where nothing else is known."""
 
 import numpy as np
 import pytest
@@ -20,10 +20,17 @@ def chosen(count, looks, looked_at=()):
 
 
 def test_of_slices_alike_the_one_in_doubt_is_next():
-    looks = {z: look(0.3 if z == 6 else 0.1, 1.0, z % 2) for z in range(9)}
+    own = 0.1 * np.eye(9)
+    looks = {z: look(0.3 if z == 6 else 0.1, z % 2, *own[z]) for z in range(9)}
     assert where_next(9, {0}, looks).z != 6, "it looks as slice 0, which was painted, does"
-    looks[6] = look(0.3, 1.0, 1.0)
+    looks[6] = look(0.3, 1, *own[6])
     assert where_next(9, {0}, looks).z == 6
+
+
+def test_one_that_many_are_like_is_next_rather_than_an_odd_one_in_more_doubt():
+    features = [0.0, 30.0, *[10 + 0.1 * z for z in range(7)]]
+    looks = {z: look(0.15 if z == 1 else 0.1, feature) for z, feature in enumerate(features)}
+    assert where_next(9, {0}, looks).z > 1
 
 
 def test_of_slices_in_like_doubt_the_one_unlike_those_looked_at_is_next():
