@@ -32,10 +32,18 @@ from napari_unet.training.start import Start, check_start, continued, grown
 from napari_unet.training.watching import Previews, Wishes
 
 LIVE = PRESETS["fast"].train.model_copy(
-    update={"validation": 0.0, "teacher": 0.0, "schedule": Schedule.CONSTANT, "learning_rate": 2e-3, "batch": 1}
+    update={
+        "validation": 0.0,
+        "teacher": 0.0,
+        "schedule": Schedule.CONSTANT,
+        "learning_rate": 2e-3,
+        "batch": 1,
+        "time_limit": 10.0,
+    }
 )
 """How it learns: evenly, since nobody knows when it ends; from all there is, since one sees how good it is; and
-in the smallest steps, since a stroke waits for the end of one."""
+in the smallest steps, since a stroke waits for the end of a half of one. Its time limit is for the first look, which
+is shown soon on a busy machine too."""
 LIVE_SHARE = 0.15
 """Previews take no more than this share of a round."""
 
@@ -69,6 +77,8 @@ class LiveLearning:
             check_start(Start(model), [scan])
         self.scan = scan
         self.steps = 0
+        self.looked = False
+        """Whether it took a first look."""
         self.seconds = 0.0
         self.learner: Learner | None = None
         self._start = None if model is None else Start(model)
@@ -130,7 +140,7 @@ class LiveLearning:
         NothingPainted
             It learned nothing yet.
         """
-        if self.learner is None or not self.steps:
+        if self.learner is None or not (self.steps or self.looked):
             raise NothingPainted("It has not learned anything yet: paint, and wait a moment.")
         score, course = replace(self.learner.score(self.steps), step=self.steps), Course(self.learner.config)
         course.go_on(self.steps, self.seconds)
@@ -218,9 +228,10 @@ def live_job(
     wishes = Wishes(look_at=look_at)
     previews = Previews(learner, live.scan, live.normalisation, preview, LIVE_SHARE)
     yield Started("Learning")
-    progress = Progress(0.0, FIRST_LOOK)
+    progress = Progress(0.0, f"step {live.steps}" if learner.untaught is None else FIRST_LOOK)
     if learner.untaught is not None:
         yield from wishes.heard(learner.look_first(), progress)
+        live.looked = True
         yield from previews.paint(wishes, progress)
     course = Course(learner.config.model_copy(update={"time_limit": seconds}))
     try:

@@ -101,6 +101,7 @@ def test_a_first_look_can_be_left_and_is_shown_before_the_first_step(disc):
     assert dice(preview[3], truth[3], 1) > 0.9
     job.close()
     assert live.learner.untaught is None
+    assert live.model().description.labels == (0, 1), "what it found in a first look is a model"
 
 
 def test_it_goes_on_from_a_model_and_shows_where_one_looks(disc):

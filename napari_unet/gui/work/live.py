@@ -46,8 +46,8 @@ GLANCE_MS = 200
 """How long a slice is in view before it is shown what the network makes of it."""
 ROUND_SECONDS = 30.0
 """How long it learns after the last stroke."""
-OUTLINE = 2
-"""Voxels; what is beneath is to be seen, since it is painted on."""
+OUTLINE = 256
+"""So many times as wide as an outline is a slice: what is beneath is to be seen, since it is painted on."""
 BUSY = (Verb.REVIEW, Verb.TRAIN, Verb.PREDICT)
 """It makes room for these."""
 
@@ -296,10 +296,10 @@ class Live(ScanActivity):
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Started):
             self._untold.clear()
-        elif isinstance(event, Progress):
-            self._learned = True
+        elif isinstance(event, Progress) and self.on:
             self._say(f"Learning: {event.text}.")
         elif isinstance(event, Preview):
+            self._learned = True
             self._show(event.z)
 
     def _lay_preview(self, viewer: ViewerModel) -> None:
@@ -311,7 +311,8 @@ class Live(ScanActivity):
 
     def _show(self, z: int) -> None:
         if self._preview is not None and self._preview.shown and self._table is not None:
-            self._preview.replace(z, outlined(self._table.preview.open()[z], OUTLINE))
+            labels = self._table.preview.open()[z]
+            self._preview.replace(z, outlined(labels, max(1, labels.shape[1] // OUTLINE)))
 
     def _on_result(self, result: object) -> str:
         assert isinstance(result, LiveDone)
