@@ -11,13 +11,12 @@ from napari_unet.inference.tiling import ZYX, Tile
 
 SIGMA = 1 / 8
 """Standard deviation of the bell that weighs the voxels of a window, as a share of its side."""
+TO_BLEND = Wanted(probabilities=True)
+"""What windows that overlap have to come with."""
 
 
 class Joining(Protocol):
     """What becomes of the maps of tiles, each with an axis N in front."""
-
-    from_tiles: Wanted
-    """What the tiles have to come with."""
 
     def add(self, tile: Tile, maps: Maps) -> None:
         """Take in the maps of tiles side by side."""
@@ -42,7 +41,6 @@ class SideBySide:
     """
 
     def __init__(self, number: int, shape: ZYX, classes: int, wanted: Wanted) -> None:
-        self.from_tiles = wanted
         self._maps = wanted.room((number, *shape), classes)
 
     def add(self, tile: Tile, maps: Maps) -> None:
@@ -69,7 +67,6 @@ class Blended:
     """
 
     def __init__(self, number: int, shape: ZYX, classes: int, wanted: Wanted, decision: Decision) -> None:
-        self.from_tiles = Wanted(probabilities=True)
         self._wanted, self._decision = wanted, decision
         self._sum = np.zeros((number, classes, *shape), np.float32)
         self._weight = np.zeros(shape[1:], np.float32)

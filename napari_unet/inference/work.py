@@ -1,6 +1,6 @@
 """A prediction under way: slab after slab from where the user looks, each tile by tile."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -14,7 +14,7 @@ from napari_unet.events import Command, Event, Note, Progress, SlicesDone, Start
 from napari_unet.inference.emptiness import Emptiness
 from napari_unet.inference.engine import Engine, is_out_of_memory, on_processor
 from napari_unet.inference.glimpses import Glimpse, Glimpses
-from napari_unet.inference.joining import Blended, Joining, SideBySide
+from napari_unet.inference.joining import TO_BLEND, Blended, Joining, SideBySide
 from napari_unet.inference.maps import Maps, Wanted
 from napari_unet.inference.reading import Reads
 from napari_unet.inference.sharing import Sharing
@@ -45,14 +45,6 @@ class Straight:
         """Write slice ``z``."""
         self.out.put(maps, z, slice(None), slice(None))
         return [z]
-
-
-@dataclass(frozen=True, eq=False)
-class _Pass:
-    """Tiles side by side, for one pass of the networks, and the number of the group of slabs that they are of."""
-
-    group: int
-    tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,30 +132,41 @@ class Work:
 
     def _predict(self, groups: Sequence[Sequence[Slab]]) -> Events:
         """Predict groups of slabs side by side, and those slices that come with them, tile by tile."""
-        joinings = [self._joining(slabs) for slabs in groups]
-        passes = [_Pass(number, tiles) for number, slabs in enumerate(groups) for tiles in zip(*slabs, strict=True)]
+        too_many = 0
+        passes = [tiles for slabs in groups for tiles in zip(*slabs, strict=True)]
+        with closing(self.engines.map(self._attempt, passes)) as results:
+            for slabs in groups:
+                if not (yield from self._join(slabs, results)):
+                    too_many = len(slabs)
+                if too_many or self.todo.stopped:
+                    break
+        if too_many:  # all devices have come to rest
+            yield from self._note(self._use_less_memory(too_many))
 
-        def attempt(engine: Engine, one: _Pass) -> _Said | None:
-            return self._attempt(engine, one.tiles, joinings[one.group].from_tiles)
-
-        with closing(self.engines.map(attempt, passes)) as results:
-            joined = 0
-            for one, said in zip(passes, results, strict=True):
-                slabs, joining = groups[one.group], joinings[one.group]
-                if said is None:
-                    yield from self._note(self._use_less_memory(len(slabs)))
-                    return
-                self._take_in(one.tiles, said)
-                joining.add(one.tiles[0], said.maps)
-                joined += 1
-                if joined == len(slabs[0]):
-                    joined = 0
-                    yield from self._finish(slabs, joining.result())
-                else:
-                    waiting = sum(len(self._waiting(slab)) for slab in slabs)
-                    yield from self._tell(self._progress(waiting * joined / len(slabs[0])))
+    def _join(self, slabs: Sequence[Slab], results: Iterator["_Said | None"]) -> Generator[Event, Command | None, bool]:
+        """Put together what comes of the tiles of slabs side by side; tell whether memory sufficed."""
+        waiting = sum(len(self._waiting(slab)) for slab in slabs)
+        joining = self._joining(slabs)
+        for number, tiles in enumerate(zip(*slabs, strict=True)):
+            if number:
+                yield from self._tell(self._progress(waiting * number / len(slabs[0])))
                 if self.todo.stopped:
-                    return
+                    return True
+            said = next(results)
+            if said is None:
+                return False
+            if said.glimpse is None:
+                self.left_out += len(tiles)
+            else:
+                self.glimpses.add(tiles, said.glimpse)
+            joining.add(tiles[0], said.maps)
+        joined = joining.result()
+        done = [z for n, slab in enumerate(slabs) for z in self._keep(slab, joined.part(n))]
+        if done:
+            self.done.update(done)
+            yield from self._tell(SlicesDone(tuple(done), self.glimpses.looks(done)))
+        yield from self._tell(self._progress())
+        return True
 
     def _groups(self) -> list[list[Slab]]:
         """Choose the slabs nearest to where the user looks: as many side by side as the cut has it, for each pass."""
@@ -177,16 +180,22 @@ class Work:
                 covered.update(_along(chosen[-1]))
         return [chosen[first : first + self.cut.batch] for first in range(0, len(chosen), self.cut.batch)]
 
+    @property
+    def _blends(self) -> bool:
+        """Whether tiles overlap: slabs are cut into several windows."""
+        return self.cut.overlapping and len(self.cut.slab(0)) > 1
+
     def _joining(self, slabs: Sequence[Slab]) -> Joining:
         """Choose how the maps of the tiles of these slabs become one."""
         shape = (len(_along(slabs[0])), *self.reading.volume[1:])
         engine = self.engines.first
-        if self.cut.overlapping and len(slabs[0]) > 1:
+        if self._blends:
             return Blended(len(slabs), shape, engine.classes, self.wanted, engine.decision)
         return SideBySide(len(slabs), shape, engine.classes, self.wanted)
 
-    def _attempt(self, engine: Engine, tiles: Sequence[Tile], wanted: Wanted) -> "_Said | None":
+    def _attempt(self, engine: Engine, tiles: Sequence[Tile]) -> "_Said | None":
         """Predict tiles of equal shape; None when memory does not suffice. Called in the threads of the devices."""
+        wanted = TO_BLEND if self._blends else self.wanted
         try:
             with self._reads:
                 seen = np.stack([self.reading(tile.seen) for tile in tiles])
@@ -198,21 +207,6 @@ class Work:
             if not is_out_of_memory(error):
                 raise
         return None  # only here, outside the except block, is what the pass had allocated let go
-
-    def _take_in(self, tiles: Sequence[Tile], said: "_Said") -> None:
-        """Take in what was found out in passing."""
-        if said.glimpse is None:
-            self.left_out += len(tiles)
-        else:
-            self.glimpses.add(tiles, said.glimpse)
-
-    def _finish(self, slabs: Sequence[Slab], joined: Maps) -> Events:
-        """Hand on slabs that are whole, and tell."""
-        done = [z for n, slab in enumerate(slabs) for z in self._keep(slab, joined.part(n))]
-        if done:
-            self.done.update(done)
-            yield from self._tell(SlicesDone(tuple(done), self.glimpses.looks(done)))
-        yield from self._tell(self._progress())
 
     def _use_less_memory(self, batch: int) -> str:
         """Cut smaller than what did not fit, ``batch`` tiles side by side, or go on on the processor, and say so.
