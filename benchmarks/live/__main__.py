@@ -64,8 +64,8 @@ class Painter:
     def repainted(self, z: int) -> float:
         """Paint on a slice; give the seconds from the last stroke to what the network makes of it."""
         self.strokes(z)
-        wait(lambda: not self.live.running, 30)
         begun = time.perf_counter()
+        wait(lambda: not self.live.running, 30)
         self.previewed.clear()
         wait(lambda: z in self.previewed, 120)
         drawn: list[object] = []
