@@ -122,11 +122,13 @@ def test_what_is_done_on_a_scan_out_of_view_does_not_cover_the_one_in_view(worke
     worked.mask.paint((2, 5, 5), 1)
     dock.show_scan(1)
     assert shown(viewer) == ["two"]
-    predict = worked.open("Predict")
+    review, predict = worked.open("Review"), worked.open("Predict")
     predict.scope.choose(Where.EVERY)
     worked.press(predict)
     worked.until(lambda: len(viewer.layers) == 6 and not worked.workspace.prediction.running)
     assert shown(viewer) == ["two", "two prediction"]
+    assert review.mask_box.layer is viewer.layers["two prediction"]
+    assert review.mask_box.count() == 1, "what is not in view is not offered"
     for in_view in (["one", "paint", "mask"], ["two"], ["one", "paint", "mask"]):
         worked.workspace.undoing.undo()
         assert shown(viewer) == in_view

@@ -48,13 +48,6 @@ def set_visible(layer: Layer, visible: bool) -> None:
         layer.visible = visible
 
 
-def hide_with(scan: Image, layer: Layer) -> None:
-    """Let a new layer on a scan that is hidden be hidden, too; in a project, until that scan comes into view."""
-    if is_of_another_scan(scan):
-        layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), SHOWN: layer.visible}
-    layer.visible &= scan.visible
-
-
 def about_layer(viewer: ViewerModel, layer: Labels) -> dict[str, Any]:
     """Say of a layer, as JSON values, what it takes to make it anew."""
     place = place_of(layer)

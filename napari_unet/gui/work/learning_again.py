@@ -12,6 +12,7 @@ from qtpy.QtCore import Signal
 from napari_unet.annotation import with_background
 from napari_unet.config import PRESETS, Unpainted
 from napari_unet.errors import BadInput, UnetError
+from napari_unet.gui.layers.kept import set_visible
 from napari_unet.gui.layers.live_labels import Kept
 from napari_unet.gui.layers.scans import classes_of, images_beneath, review_of, scan_of, voxels_of
 from napari_unet.gui.widgets.beginnings import Beginning
@@ -198,9 +199,9 @@ class LearningAgain(Work):
         self._ask_again(mask)
         # Whoever corrects goes on with the same brush; napari puts it down where a layer is hidden.
         label, size, mode = instead_of.selected_label, instead_of.brush_size, instead_of.mode
-        instead_of.visible = False
-        mask.visible = True
-        if viewer is not None:
+        set_visible(instead_of, False)
+        set_visible(mask, True)
+        if viewer is not None and mask.visible:  # not while another scan of the project is in view
             viewer.layers.selection.active = mask
         mask.selected_label, mask.brush_size, mask.mode = label, size, mode
         undecided = self._models[1:] if self.running else (self.choice.model_after,) if self.choice else ()

@@ -15,9 +15,16 @@ from napari_unet.annotation import ClassInfo, count_labels
 from napari_unet.config import PredictConfig
 from napari_unet.errors import BadInput, UnetError
 from napari_unet.events import Event, SlicesDone, Started
-from napari_unet.gui.layers.kept import hide_with
 from napari_unet.gui.layers.live_labels import Kept, LiveLabels
-from napari_unet.gui.layers.scans import METADATA, PROBABILITIES, REVIEW, SCAN_LAYERS, is_of_another_scan, place_of
+from napari_unet.gui.layers.scans import (
+    METADATA,
+    PROBABILITIES,
+    REVIEW,
+    SCAN_LAYERS,
+    SHOWN,
+    is_of_another_scan,
+    place_of,
+)
 from napari_unet.gui.layers.stored_labels import StoredLabels, folder, is_large, source_of
 from napari_unet.gui.widgets.scope import EVERYTHING, Scope
 from napari_unet.gui.work.activity import Ending, How, ScanActivity, Surroundings
@@ -226,14 +233,16 @@ class Prediction(ScanActivity):
         name = f"{self._scan.name} prediction"
         foreground = [info for info in self._wish.classes if info.label]
         about: dict[str, Any] = {SCAN_LAYERS: tuple(image.name for image in self._images)}
+        if is_of_another_scan(self._image):
+            about[SHOWN] = True  # when its scan comes into view
         result: LiveLabels | StoredLabels
         if self._stored is not None:
             result = StoredLabels(viewer, self._stored[1], self._image, name, foreground, about=about)
         else:
             about[REVIEW] = self._review
             result = LiveLabels(viewer, self._scan, self._image, name, foreground, kept=self._kept, about=about)
-        if self._is_next or is_of_another_scan(self._image):
-            hide_with(self._image, result.layer)
+        if self._is_next or SHOWN in about:
+            result.layer.visible = self._images[0].visible
         self.layer = weakref.ref(result.layer)
         return result
 

@@ -22,6 +22,7 @@ from napari_unet.gui.layers.edits import (
     forget_entry,
     revision,
 )
+from napari_unet.gui.layers.kept import set_visible
 from napari_unet.gui.layers.scans import images_beneath
 from napari_unet.gui.work.activity import is_along_slices, slice_in_view
 from napari_unet.gui.work.slice_clock import note_stroke
@@ -111,12 +112,12 @@ class Shown(LayerStep):
     def undo(self) -> None:
         """Hide it."""
         if self.layer is not None:
-            self.layer.visible = False
+            set_visible(self.layer, False)
 
     def redo(self) -> None:
         """Show it."""
         if self.layer is not None:
-            self.layer.visible = True
+            set_visible(self.layer, True)
 
 
 class Switched(LayerStep):
