@@ -19,7 +19,7 @@ def dock(window, model_path, monkeypatch, tmp_path):
     """Give the Predict dock with a model in it; little is too large."""
     monkeypatch.setattr(stored_labels, "MOST_IN_MEMORY", 1000)
     monkeypatch.setattr("napari_unet.gui.work.predicting.folder", lambda: tmp_path / "documents")
-    opened = window.open("Review", "Predict")
+    opened = window.open("Review", "Brush", "Predict")
     opened.open_model(str(model_path))
     return opened
 
@@ -31,11 +31,12 @@ def test_a_large_scan_is_predicted_onto_the_disk_and_goes_on_there(window, dock,
     viewer.add_image(stored, name="scan", scale=(2, 1, 1))
     viewer.dims.set_current_step(0, 3)
     dock.scope.choose(Where.SLICE)
-    window.press(dock)
-    window.until(lambda: "scan prediction" in viewer.layers)
+    editable = []
+    viewer.layers.events.inserted.connect(lambda event: editable.append(event.value.editable))
+    assert window.ended(prediction, lambda: window.press(dock)).how is How.DONE
     layer, path = viewer.layers["scan prediction"], tmp_path / "scan prediction.zarr"
-    assert not layer.editable, "what is not written yet is nobody's to paint on"
-    window.until(lambda: layer.editable)
+    assert editable == [False], "what is not written yet is nobody's to paint on"
+    assert layer.editable
     assert zarr.open_group(path, mode="r").attrs[KEY]["done"] == [3]
 
     viewer.layers.remove(layer)  # as in a window that is opened anew
@@ -56,6 +57,13 @@ def test_a_large_scan_is_predicted_onto_the_disk_and_goes_on_there(window, dock,
     viewer.add_image(scan, name="in memory", scale=(2, 1, 1))
     window.ended(prediction, lambda: window.press(dock))
     np.testing.assert_array_equal(result.data[:], viewer.layers["in memory prediction"].data)
+
+    viewer.layers.selection.active = result
+    before = int(result.data[3, 20, 20])
+    result.paint((3, 20, 20), 1 - before)
+    assert zarr.open_group(path, mode="r")["0"][3, 20, 20] == 1 - before
+    result.undo()
+    assert zarr.open_group(path, mode="r")["0"][3, 20, 20] == before
 
 
 def test_more_than_labels_of_a_large_scan_is_refused(window, dock, tmp_path):
