@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.inference.joining import Blended, SideBySide
@@ -15,6 +15,7 @@ from napari_unet.inference.tiling import cover, windows
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 70), st.integers(1, 70))
 
 
+@settings(deadline=None)
 @given(shape=SIDES, core=SIDES, strides=st.tuples(st.sampled_from([1, 2]), st.sampled_from([2, 4]), st.just(8)))
 def test_windows_overlap_by_half_and_have_one_size(shape, core, strides):
     tiles = windows(shape, core, strides, (3, 0, 0))
