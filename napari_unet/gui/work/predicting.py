@@ -145,12 +145,8 @@ class Prediction(ScanActivity):
         if viewer is None:
             return
         scans = self._follow(viewer, images)
-        large = any(map(is_large, scans))
-        if large and not (wish.labels_only and not wish.config.three_planes):
-            raise BadInput(
-                f'"{scans[0].name}" is too large for memory: of such a scan only labels are kept, on the disk. Switch '
-                "off what is shown or kept of probabilities and doubt, and three planes."
-            )
+        if large := any(map(is_large, scans)):
+            _check_labels_only(scans[0], wish)
         self._images, self._wish, self._next, self._is_next = tuple(images), wish, list(then), False
         self._result, self._done, self._kept = None, set(), kept
         self._review = Review(wish.models[0].path)
@@ -326,6 +322,14 @@ class Prediction(ScanActivity):
             if wish.labels_only:
                 self._unfinished = _Unfinished(images, wish, result, result.layer.name, self._done)
             result.layer.name = f"{result.layer.name} (partial: {len(self._done)} of {self._wanted} slices)"
+
+
+def _check_labels_only(scan: Scan, wish: Wish) -> None:
+    if not wish.labels_only or wish.config.three_planes:
+        raise BadInput(
+            f'"{scan.name}" is too large for memory: of such a scan only labels are kept, on the disk. Switch '
+            "off what is shown or kept of probabilities and doubt, and three planes."
+        )
 
 
 def _no_layer() -> None:
