@@ -25,7 +25,7 @@ HEAD = "head"
 SLOWER = 0.25
 """A model goes on with this share of the learning rate, so that it is not thrown off, unless there are new classes or
 nothing that it learned from is missing."""
-LOOSER = 0.05
+LOOSER = 0.025
 """A model that is to tell a new class is held by this share: it needs features that it did not need before."""
 ALIKE = 1.5
 """Intensities whose range is larger or smaller by more than this factor come from another kind of scan."""
