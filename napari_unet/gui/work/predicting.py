@@ -74,6 +74,11 @@ class Wish:
         return self.models[0].description.classes
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the models."""
+        return tuple(str(model.path) for model in self.models)
+
+    @property
     def labels_only(self) -> bool:
         """Whether nothing is wanted besides labels."""
         return not (self.keep_probabilities or self.show_probabilities or self.show_uncertainty)
@@ -153,44 +158,47 @@ class Prediction(ScanActivity):
         wanted = tuple(range(scans[0].grid[0])) if wish.scope.slices is None else wish.scope.slices
         self._wanted = len(wanted)
         self._go_on()
+        if large:
+            self._begin(partial(self._large_request, wish, scans, source_of(images[0]), wanted, self._looked_at))
+            return
         todo = None if len(self._done) == 0 and wish.scope.slices is None else tuple(set(wanted) - self._done)
-        looked_at, exchange, review = self._looked_at, self._exchange, self._review
-        model_paths = tuple(str(model.path) for model in wish.models)
+        self._begin(partial(self._request, wish, scans, todo, self._looked_at))
 
-        def make_request() -> PredictRequest:
-            scan = stack_channels(scans)
-            review.models = tuple(about_model(model.path) for model in wish.models)
-            self._out = self._lend(exchange.empty(scan.grid, np.uint8))
-            if wish.show_probabilities or (wish.keep_probabilities and wish.scope == EVERYTHING):
-                self._probabilities = self._lend(exchange.empty((len(wish.classes), *scan.grid), np.float16))
-            if wish.show_uncertainty:
-                self._uncertainty = self._lend(exchange.empty(scan.grid, np.float16))
-            return PredictRequest(
-                model_paths=model_paths,
-                scan=self._lend(exchange.put_scan(scan)),
-                out=self._out,
-                config=wish.config,
-                slices=todo,
-                part=wish.scope.part,
-                look_at=looked_at,
-                probabilities=self._probabilities,
-                uncertainty=self._uncertainty,
-            )
+    def _request(
+        self, wish: Wish, scans: Sequence[Scan], slices: tuple[int, ...] | None, look_at: int
+    ) -> PredictRequest:
+        """Copy a scan, and make room for what comes of it (called in a thread)."""
+        scan, exchange = stack_channels(scans), self._exchange
+        self._review.models = tuple(about_model(model.path) for model in wish.models)
+        self._out = self._lend(exchange.empty(scan.grid, np.uint8))
+        if wish.show_probabilities or (wish.keep_probabilities and wish.scope == EVERYTHING):
+            self._probabilities = self._lend(exchange.empty((len(wish.classes), *scan.grid), np.float16))
+        if wish.show_uncertainty:
+            self._uncertainty = self._lend(exchange.empty(scan.grid, np.float16))
+        return PredictRequest(
+            model_paths=wish.files,
+            scan=self._lend(exchange.put_scan(scan)),
+            out=self._out,
+            config=wish.config,
+            slices=slices,
+            part=wish.scope.part,
+            look_at=look_at,
+            probabilities=self._probabilities,
+            uncertainty=self._uncertainty,
+        )
 
-        def make_large_request() -> LargePredictRequest:
-            scan, source = stack_channels(scans), source_of(images[0])
-            described = [model.description for model in wish.models]
-            made_by = origin(described, wish.config, wish.scope.part, scan.name, scan.grid, source)
-            path, labels = grown_beside(source, folder(), scan, described[0].foreground, made_by)
-            self._stored, self._done = (path, labels.array), labels.done & set(wanted)
-            seen = lent(scan, exchange)
-            if isinstance(seen, SharedScan):
-                self._lend(seen)
-            return LargePredictRequest(
-                model_paths, seen, str(path), made_by, wish.config, tuple(wanted), wish.scope.part, looked_at
-            )
-
-        self._begin(make_large_request if large else make_request)
+    def _large_request(
+        self, wish: Wish, scans: Sequence[Scan], source: "Path | None", slices: tuple[int, ...], look_at: int
+    ) -> LargePredictRequest:
+        """Find the labels of a scan that is not copied, or begin them (called in a thread)."""
+        scan, described = stack_channels(scans), [model.description for model in wish.models]
+        made_by = origin(described, wish.config, wish.scope.part, scan.name, scan.grid, source)
+        path, labels = grown_beside(source, folder(), scan, described[0].foreground, made_by)
+        self._stored, self._done = (path, labels.array), labels.done & set(slices)
+        seen = lent(scan, self._exchange)
+        if isinstance(seen, SharedScan):
+            self._lend(seen)
+        return LargePredictRequest(wish.files, seen, str(path), made_by, wish.config, slices, wish.scope.part, look_at)
 
     def _go_on(self) -> None:
         """Take up the layer of the same prediction that was cut short, if there is one."""
