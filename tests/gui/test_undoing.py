@@ -55,7 +55,7 @@ def test_the_last_step_comes_back_whatever_is_selected_and_where_it_can_be_seen(
     paint(painted, other, 3)
     close_holes(one)
     paint(painted, other, 0)
-    other.visible = False
+    other.visible = viewer.layers["scan"].visible = False
     viewer.dims.set_current_step(0, 2)
     states = [(one.data.copy(), other.data.copy())]
     assert names(painted) == ["Undo: painting on slice 0 (Ctrl+Z)", ""]
@@ -64,9 +64,10 @@ def test_the_last_step_comes_back_whatever_is_selected_and_where_it_can_be_seen(
     assert not other.data[0].any()
     assert viewer.dims.current_step[0] == 0
     assert other.visible
+    assert viewer.layers["scan"].visible, "no mask lies alone over another scan"
     assert viewer.layers.selection.active is one, "whoever paints on goes on in the same layer"
     assert names(painted) == ["Undo: closing 2 mm (Ctrl+Z)", "Redo: painting on slice 0 (Ctrl+Shift+Z)"]
-    assert "Undone: painting on slice 0" in viewer.status
+    assert 'Undone: painting on slice 0, on "b"' in viewer.status
     viewer.layers.selection.active = viewer.layers["scan"]
     press(painted, UNDO)
     assert not (one.data == 2).any()

@@ -18,13 +18,16 @@ TICK_MS = 500
 
 
 def note_stroke(viewer: ViewerModel, layer: Labels) -> None:
-    """Note in the reviews of masks that somebody painted on the slice in view, on them or on paint of their scan."""
+    """Note in the reviews of masks that somebody painted on the slice in view: on them, or where they were copied."""
     if not is_along_slices(viewer, layer):
         return
     z = slice_in_view(viewer, layer)
     for mask in viewer.layers:
         review = review_of(mask) if isinstance(mask, Labels) else None
-        if review is not None and (mask is layer or images_beneath(viewer, mask) == images_beneath(viewer, layer)):
+        if review is None:
+            continue
+        copied_here = z in review.copied and images_beneath(viewer, mask) == images_beneath(viewer, layer)
+        if mask is layer or copied_here:
             review.touch(z)
 
 
