@@ -27,7 +27,7 @@ from napari_unet.durable import written_whole
 from napari_unet.errors import BadModelFile
 from napari_unet.normalisation import Normalisation
 
-FORMAT = 4
+FORMAT = 5
 """Raised when an older program could no longer use a newer file."""
 WITH_NORMALISATION = 2
 """The first format that says how its network normalises; before it was always by the batch."""
