@@ -146,7 +146,7 @@ def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
     material = gather(
         given.scans, given.paints, given.config, given.classes, compute.device, given.start, given.corrections
     )
-    whole = given.start is not None and given.start.nothing_is_missing(given.scans)
+    whole = given.start is not None and given.start.nothing_is_missing(given.scans, given.paints)
     config = _decided(given, material, whole=whole)
     unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
     if given.start is None:

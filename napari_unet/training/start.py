@@ -48,10 +48,17 @@ class Start:
     scans: Sequence[Scan] = ()
     paints: Sequence[NDArray[np.uint8]] = ()
 
-    def nothing_is_missing(self, scans: Sequence[Scan]) -> bool:
-        """Tell whether every scan that the model learned from is shown again, or is one of these, which are new."""
-        learned = {source.scan for source in self.model.description.learned_from.sources}
-        return bool(learned) and learned <= {voxel_checksum(scan.array) for scan in (*scans, *self.scans)}
+    def nothing_is_missing(self, scans: Sequence[Scan], paints: Sequence[NDArray[np.uint8]]) -> bool:
+        """Tell whether every scan that the model learned from is shown again, or is one of these, which are new.
+
+        On a scan that is not shown again, what it learned from may be gone: as much as that was has to be painted.
+        """
+        before = self.model.description.learned_from
+        learned = {source.scan for source in before.sources}
+        again, new = ({voxel_checksum(scan.array) for scan in of} for of in (self.scans, scans))
+        known = sum(int(np.count_nonzero(paint)) for paint in (*paints, *self.paints))
+        enough = learned <= again or known >= sum(before.voxels.values())
+        return bool(learned) and learned <= again | new and enough
 
 
 def check_start(start: Start, scans: Sequence[Scan]) -> None:

@@ -175,8 +175,9 @@ def test_it_learns_as_fast_as_at_first_when_nothing_that_it_learned_from_is_miss
     first, mask = discs(0)
     other, _ = discs(1)
     again = Start(model, [other], [painted(mask, [0])])
-    assert again.nothing_is_missing([first])
-    assert not again.nothing_is_missing([other])
+    assert again.nothing_is_missing([first], [painted(mask, [0, 2, 4])])
+    assert not again.nothing_is_missing([first], [painted(mask, [5])]), "the scan is here, but not what was painted"
+    assert not again.nothing_is_missing([other], [painted(mask, [0, 2, 4])])
     rate, labels = config().learning_rate, (0, 1, 2)
     assert continued(config(), again, labels, whole=True).learning_rate == rate
     assert continued(config(), again, labels).learning_rate < rate
