@@ -1,7 +1,6 @@
 """Patches as the network sees them, also while it trains; the process that draws them goes with the window."""
 
 import numpy as np
-from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui.widgets.patches_window import PatchesWindow
 from napari_unet.gui.work.activity import How
@@ -29,8 +28,7 @@ def test_patches_are_shown_also_while_it_trains(window, phantom):
     assert "Nothing is painted" in shown.words.text()
     child = preview._runner.child
     shown.close()
-    QApplication.processEvents()
-    assert not child.alive
+    window.until(lambda: not child.alive)
     window.ended(window.workspace.training, dock.panel.cancel_button.click)
 
 

@@ -210,8 +210,8 @@ def test_learning_again_keeps_what_a_person_said(predicted):
     assert review.panel.ending.text() == ending.text
     assert review.mask_box.layer is after
     after.mode = "paint"
-    after.selected_label, after.brush_size = 1, 10
-    after.paint((1, 5, 5), 1)
+    after.selected_label, after.brush_size = 3, 10  # which no model says
+    after.paint((1, 5, 5), 3)
     painted = after.data.copy()
     undoing.undo()
     undoing.undo()

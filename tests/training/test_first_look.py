@@ -61,8 +61,9 @@ def test_the_same_seed_gives_the_same():
 def test_a_new_class_is_added_to_what_it_knows():
     scan, _, paint = phantom()
     model = train(scan, paint, config(2, filters=True))
-    paint[1, :8, :8] = 2
-    grown = train(scan, paint, config(2, filters=True), start=Start(model))
+    other = np.zeros_like(paint)
+    other[1, :8, :8] = 2
+    grown = train(scan, other, config(2, filters=True), start=Start(model))
     assert grown.weights["pixels.head.weight"].shape[0] == 3
     np.testing.assert_array_equal(grown.weights["pixels.centre"], model.weights["pixels.centre"])
 
