@@ -63,25 +63,35 @@ def _measure_channel(scan: Scan, c: int) -> Normalisation:
     depth, height, width = scan.grid
     # Every slice takes part: their intensities may differ along a series.
     stride = max(1, round((depth * height * width / SAMPLES) ** 0.5))
-    values = np.concatenate([np.asarray(scan.array[c, z, ::stride, ::stride]).ravel() for z in range(depth)]).astype(
-        np.float64
-    )
-    values = values[np.isfinite(values)]
+    values = np.concatenate([np.asarray(scan.array[c, z, ::stride, ::stride]).ravel() for z in range(depth)])
+    values = values.astype(np.float32 if np.can_cast(values.dtype, np.float32) else np.float64)  # nothing is rounded
+    if not (finite := np.isfinite(values)).all():
+        values = values[finite]
     if not values.size:
         raise BadInput(f'"{scan.name}" ({scan.channel_names[c]}) holds no numbers, only NaN: use another scan.')
     lowest = values.min()
-    tissue = values[values > lowest]
-    if not tissue.size:
+    of_tissue = values > lowest
+    count = np.count_nonzero(of_tissue)
+    if not count:
         return Normalisation(low=float(lowest), high=float(lowest), mean=float(lowest), std=1.0)
-    if tissue.size > (1 - PADDING_SHARE) * values.size:
-        tissue = values
-    low, high = np.percentile(tissue, [0.5, 99.5])
+    tissue = values if count > (1 - PADDING_SHARE) * values.size else values[of_tissue]
+    low, high = _quantile(tissue, 0.005), _quantile(tissue, 0.995)
     if low == high:
         low, high = tissue.min(), tissue.max()
     if low == high:
         low = lowest  # two values only, such as a binary image
-    inside = np.clip(values, low, high)
+    inside = np.clip(values, np.float64(low), np.float64(high))
     return Normalisation(low=float(low), high=float(high), mean=float(inside.mean()), std=float(inside.std()))
+
+
+def _quantile(values: NDArray[np.floating[Any]], share: float) -> float:
+    """Give a quantile, as ``np.quantile`` does, in a third of its time; the values are left in another order."""
+    place = share * (values.size - 1)
+    at = int(place)
+    values.partition(at)  # at one place only: at several, NumPy takes many times as long
+    below, rest = float(values[at]), values[at + 1 :]
+    above = float(rest.min()) if rest.size else below
+    return below + (place - at) * (above - below)
 
 
 def normalise(scan: Scan, by: tuple[Normalisation, ...], z: slice | int = slice(None)) -> NDArray[np.float32]:

@@ -18,7 +18,15 @@ from napari_unet.inference.maps import LABELS_ONLY, Decision, Maps, Wanted
 from napari_unet.inference.tiling import ZYX, Box, Cut, affordable, most_seen
 from napari_unet.inference.views import VIEWS
 from napari_unet.model_file import Model
-from napari_unet.networks import Network, build, choose, fold_batch_norm, load_weights, pad_to_multiple
+from napari_unet.networks import (
+    Network,
+    build,
+    channels_last,
+    choose,
+    fold_batch_norm,
+    load_weights,
+    pad_to_multiple,
+)
 
 MEMORY_SHARE = 0.6
 """What one pass may take of the free memory; convolutions need room to work in."""
@@ -77,7 +85,7 @@ class Engine:
         # Windows that are blended have none within a slice: they overlap by more.
         self._halo = self.reach if self._local else (self.reach[0], 0, 0)
         self._modules: list[Any] = [
-            fold_batch_norm(network).to(self.compute.device, self.compute.dtype) for network in networks
+            channels_last(fold_batch_norm(network).to(self.compute.device, self.compute.dtype)) for network in networks
         ]
         self._modules[0].down[-1].register_forward_hook(self._note_lowest)
         self._repeats = 1

@@ -1,7 +1,6 @@
 """A network's weights: out of it, into it, and folded for prediction."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -56,16 +55,16 @@ def load_weights(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """Copy a network for prediction: batch normalisation folded into the convolutions, channels last, eval mode.
+    """Make a network one for prediction, and give it: batch normalisation folded into the convolutions, eval mode.
 
-    Batch normalisation with fixed statistics is a scale and a shift, which the convolution before it can do. The
-    result differs from the network's own by rounding only.
+    Batch normalisation with fixed statistics is a scale and a shift, which the convolution before it can do. What the
+    network says differs by rounding only.
     """
-    folded = deepcopy(module).eval().requires_grad_(requires_grad=False)
-    for block in folded.modules():
+    module.eval().requires_grad_(requires_grad=False)
+    for block in module.modules():
         if isinstance(block, ConvNorm):
             block.fold()
-    return channels_last(folded)
+    return module
 
 
 def freeze_statistics(module: nn.Module) -> None:
