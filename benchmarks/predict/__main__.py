@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.peers import ROOT, peers_python
 from benchmarks.predict.cases import CLASSES, Case, case, on_another
 from benchmarks.predict.memory import big_zarr, peak
 from napari_unet.config import PredictConfig
@@ -40,28 +40,7 @@ from napari_unet.networks import build, load_weights
 from napari_unet.normalisation import measure, normalise
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-PEERS = ROOT / ".venv-peers"
-# What imports of theirs need, and not what they would like to have.
-WITH_OTHERS = ("torch", "monai", "threadpoolctl", "pandas", "scipy", "scikit-image", "SimpleITK", "einops", "blosc2")
-WITH_OTHERS += ("tqdm", "requests", "pydantic", "safetensors", "psutil", "platformdirs", "nibabel", "matplotlib")
-WITH_OTHERS += ("seaborn", "imagecodecs", "yacs", "connected-components-3d", "graphviz", "dicom2nifti")
-ALONE = ("nnunetv2", "dynamic_network_architectures", "acvl_utils", "batchgenerators", "batchgeneratorsv2")
 PLAIN, BARE, OURS, MONAI, NNUNET = "bare passes, fp32", "bare passes, ours", "this package", "MONAI", "nnU-Net"
-
-
-def install() -> Path:
-    """Make the environment of the peers, with the same torch as here."""
-    python, mark = PEERS / "bin" / "python", PEERS / "installed-predict"
-    if not mark.exists():
-        print("installing MONAI and nnU-Net ...")
-        if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        pip = [str(python), "-m", "pip", "install", "-qq", "--constraint", str(ROOT / "constraints.txt")]
-        subprocess.run([*pip, *WITH_OTHERS], check=True)
-        subprocess.run([*pip, "--no-deps", *ALONE], check=True)
-        mark.touch()
-    return python
 
 
 class Peers:
@@ -70,7 +49,7 @@ class Peers:
     def __init__(self, folder: Path, threads: int) -> None:
         self._folder = folder
         self._process = subprocess.Popen(
-            [str(install()), str(HERE / "peer.py"), str(threads)],
+            [str(peers_python()), str(HERE / "peer.py"), str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
 

@@ -1,43 +1,64 @@
-"""Print a table of Dice over training time: ``python -m benchmarks.quality [--data DIR] [--seconds 15 30 60]``."""
+"""Masks over training time, beside other programs: ``python -m benchmarks.quality [--data DIR] [--write]``.
+
+Compared are this program's Fast preset, a random forest on pixel features, MONAI's BasicUNet, nnU-Net v2, and the U-Net
+of segmentation_models_pytorch, each with its own recipe, from the same paint, on one thread, by the mean Dice after the
+same CPU seconds of training. Loading, what a program plans and prepares once, and prediction do not count; the step
+during which the time ends does. With --write every run is kept in results.jsonl beside this file: what is there is not
+done again, and RESULTS.md is written from it.
+"""
 
 import argparse
-import time
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.quality.methods import fast_preset, pixel_forest, plain_unet, warm_up
+from benchmarks.quality.methods import METHODS, OURS, warm_up
+from benchmarks.quality.results import Results, machine
 from benchmarks.quality.sets import BUNDLED, WITH_DATA
+from benchmarks.quality.tables import GOALS, TIMES, report
 
-METHODS = {"pixel forest": pixel_forest, "plain unet": plain_unet, "fast preset": fast_preset}
-UNTIMED = "pixel forest"
+HERE = Path(__file__).parent
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder of real scans; the bundled CT alone when left out")
     parser.add_argument("--sets", nargs="+", choices=[*BUNDLED, *WITH_DATA], help="which of them; all when left out")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which to compare")
-    parser.add_argument("--seconds", type=float, nargs="+", default=[15, 30, 60], help="CPU seconds the networks train")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds from 0")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which to run")
+    parser.add_argument("--seconds", type=float, nargs="+", help="15 30 60 180, without --write 15 60, when left out")
+    parser.add_argument(
+        "--seeds", type=int, help="runs of each, with seeds from 0; 3, without --write 1, when left out"
+    )
+    parser.add_argument("--again", nargs="+", choices=METHODS, default=[], help="run these anew on the sets")
+    parser.add_argument("--write", action="store_true", help="keep the runs, and write RESULTS.md from them")
     chosen = parser.parse_args()
     known = BUNDLED if chosen.data is None else {**BUNDLED, **WITH_DATA}
-    if unknown := set(chosen.sets or ()) - known.keys():
+    names = chosen.sets or list(known)
+    if unknown := set(names) - known.keys():
         parser.error(f"{', '.join(sorted(unknown))}: give the folder of scans with --data")
+    times = chosen.seconds or (TIMES if chosen.write else (15.0, 60.0))
+    results = Results(HERE / "results.jsonl" if chosen.write else None)
+    results.forget(lambda run: run.method in chosen.again and run.set in names)
     warm_up()
-    print("| set | method | CPU s | wall s | mean Dice |\n|---|---|---|---|---|", flush=True)
-    for name in chosen.sets or known:
-        task = known[name](chosen.data)
-        for method in chosen.methods:
-            for seconds in chosen.seconds if method != UNTIMED else [0.0]:
-                runs = []
-                for seed in range(chosen.seeds):
-                    cpu, wall = time.process_time(), time.perf_counter()
-                    masks = METHODS[method](task, seconds, seed)
-                    runs.append((time.process_time() - cpu, time.perf_counter() - wall, task.dice(masks)))
-                cpu, wall, dice = np.mean(runs, axis=0)
-                spread = f" ± {np.std(runs, axis=0)[2]:.3f}" if chosen.seeds > 1 else ""
-                print(f"| {task.name} | {method} | {cpu:.0f} | {wall:.0f} | {dice:.3f}{spread} |", flush=True)
+    for seed in range(chosen.seeds or (3 if chosen.write else 1)):
+        for name in names:
+            task = known[name](chosen.data)
+            for method in chosen.methods:
+                goals = {s for n, s, _ in GOALS if n == name and chosen.write and method == OURS}
+                results.complete(name, task, method, METHODS[method], sorted({*times, *goals}), seed)
+            if chosen.write:
+                write(results)
+    print("\n".join(report(results)))
+
+
+def write(results: Results) -> None:
+    """Write RESULTS.md from all runs there are, those of this call and those kept."""
+    told = (
+        "Mean Dice after so many CPU seconds of training, ± its standard deviation over the seeds. Made by\n"
+        "`python -m benchmarks.quality --data DIR --write`, which tells what is compared."
+    )
+    lines = ["# Masks over training time", "", told, "", f"{machine()}.", "", *report(results)]
+    (HERE / "RESULTS.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ class Task:
     scans: tuple[nu.Scan, ...]
     paints: tuple[Labels, ...]
     scored: tuple[Scored, ...]
+    ct: bool = False
+    """Whether intensities are Hounsfield units, for who treats these in another way."""
 
     def dice(self, masks: list[Labels]) -> float:
         """Mean over the classes of the mean over the scans that hold the class of its Dice; where it counts."""
@@ -61,7 +63,7 @@ def _ct(name: str, scan_file: Path, truth_file: Path, painter: Callable[..., Lab
     scan, truth = nu.read_scan(scan_file), nu.read_mask(truth_file).labels
     counts = np.ones(truth.shape, bool)
     counts[list(CT_PAINTED)] = False
-    return Task(name, (scan,), (painter(truth, CT_PAINTED),), (Scored(scan, truth, counts),))
+    return Task(name, (scan,), (painter(truth, CT_PAINTED),), (Scored(scan, truth, counts),), ct=True)
 
 
 def _ct_files(data: Path | None) -> tuple[Path, Path]:
