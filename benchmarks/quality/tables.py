@@ -1,6 +1,6 @@
 """What the results say: a table for each set, the mean of all sets, and whether each goal is reached."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -54,40 +54,39 @@ def _cell(results: Results, names: Sequence[str], method: str, seconds: float) -
 
 
 def goals(results: Results, names: Sequence[str]) -> list[str]:
-    """Say of each goal whether it is reached, and where not."""
+    """Say of each goal that runs tell of whether it is reached, and where not."""
 
     def mean(name: str, method: str, seconds: float) -> float:
-        runs = results.dice(name, method, seconds)
-        return float(np.mean(runs)) if runs else np.nan
+        return float(np.mean(results.dice(name, method, seconds) or np.nan))
 
-    def best(name: str, seconds: float) -> float:
-        return float(np.nanmax([np.nan if m == OURS else mean(name, m, seconds) for m in METHODS]))
+    def gaps(others: Sequence[str]) -> dict[tuple[str, float], float]:
+        """How much better than the best of them this program is, by set and time."""
+        best = {(n, s): np.fmax.reduce([mean(n, other, s) for other in others]) for n in names for s in TIMES}
+        found = {(n, s): round(mean(n, OURS, s) - other, 3) for (n, s), other in best.items()}
+        return {place: gap for place, gap in found.items() if not np.isnan(gap)}
 
-    places = [(name, seconds) for name in names for seconds in TIMES if results.dice(name, OURS, seconds)]
-    lines = []
-    for text, other in (("at least the best of the others", best), (f"at least the {FOREST}", None)):
-        gaps = [(n, s, mean(n, OURS, s) - (other(n, s) if other else mean(n, FOREST, s))) for n, s in places]
-        lines.append(_everywhere(text, gaps))
-    leads = [mean(n, OURS, s) - best(n, s) for n, s in places if s == LEAD_AT]
+    others = [method for method in METHODS if method != OURS]
+    lines = [
+        _everywhere("at least the best of the others", gaps(others)),
+        _everywhere(f"at least the {FOREST}", gaps([FOREST])),
+    ]
+    leads = [gap for (_, seconds), gap in gaps(others).items() if seconds == LEAD_AT]
     if leads:
-        lead = float(np.mean(leads))
-        text = f"{LEAD_AT:g} s, mean of all sets: {lead:+.3f} to the best of the others; wanted +{LEAD:.2f}"
+        lead = np.mean(leads)
+        text = f"{lead:+.3f} to the best of the others at {LEAD_AT:g} s, mean of {len(leads)} sets; wanted +{LEAD:.2f}"
         lines.append(_line(lead >= LEAD, text))
     for name, seconds, wanted in GOALS:
-        if results.dice(name, OURS, seconds):
-            reached = mean(name, OURS, seconds)
-            lines.append(
-                _line(round(reached, 3) >= wanted, f"{name}, {seconds:g} s: {reached:.3f}; wanted {wanted:.2f}")
-            )
+        reached = round(mean(name, OURS, seconds), 3)
+        if not np.isnan(reached):
+            lines.append(_line(reached >= wanted, f"{reached:.3f} on {name} at {seconds:g} s; wanted {wanted:.2f}"))
     return lines
 
 
-def _everywhere(text: str, gaps: Iterable[tuple[str, float, float]]) -> str:
-    gaps = [gap for gap in gaps if not np.isnan(gap[2])]
-    below = [f"{name} at {seconds:g} s ({gap:+.3f})" for name, seconds, gap in gaps if gap < 0]
-    where = f"; not {', '.join(below)}" if below else ""
-    return _line(not below, f"{text} at every set and time: {len(gaps) - len(below)} of {len(gaps)}{where}")
+def _everywhere(text: str, gaps: Mapping[tuple[str, float], float]) -> str:
+    below = [f"{name} at {seconds:g} s ({gap:+.3f})" for (name, seconds), gap in gaps.items() if gap < 0]
+    where = f"; not on {', '.join(below)}" if below else ""
+    return _line(not below, f"{text} at {len(gaps) - len(below)} of {len(gaps)} sets and times{where}")
 
 
-def _line(reached: bool, text: str) -> str:
+def _line(reached: bool | np.bool_, text: str) -> str:
     return f"- **{'yes' if reached else 'no'}**: {text}."
