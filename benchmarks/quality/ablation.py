@@ -116,9 +116,9 @@ def write(results: Results, seconds: float) -> None:
     """Write ABLATION.md from all runs there are."""
     seeds = 1 + max((run.seed for run in results.runs if run.method != WHOLE), default=0)
     told = (
-        f"Difference of the mean Dice after {seconds:g} CPU seconds to the Fast preset as it is, ± its standard error,\n"
-        "by `python -m benchmarks.quality.ablation --data DIR --write`, which tells what is compared. "
-        f"Seeds: {seeds}; of the whole preset {max(seeds, WHOLE_SEEDS)}."
+        f"Difference of the mean Dice after {seconds:g} CPU seconds to the Fast preset as it is, ± standard error.\n"
+        "Made by `python -m benchmarks.quality.ablation --data DIR --write`, which tells what is compared; with "
+        f"{seeds} seed{'s' * (seeds > 1)},\nand {max(seeds, WHOLE_SEEDS)} of the whole preset."
     )
     lines = ["# What each part of the recipe is worth", "", told, "", f"{machine()}.", "", *report(results, seconds)]
     (HERE / "ABLATION.md").write_text("\n".join(lines))

@@ -113,11 +113,10 @@ def _features(scan: nu.Scan, slices: list[int] | range) -> list[NDArray[np.float
     ]
 
 
-def peer(which: str, once: bool, task: Task, seconds: Sequence[float], seed: int) -> Iterator[Outcome]:
-    """Let another program train; with ``once`` a single training is looked at after each of the times."""
-    for limits in [seconds] if once else [[limit] for limit in seconds]:
-        with TemporaryDirectory() as folder:
-            yield from _peer(which, Path(folder), task, limits, seed)
+def peer(which: str, task: Task, seconds: Sequence[float], seed: int) -> Iterator[Outcome]:
+    """Let another program train."""
+    with TemporaryDirectory() as folder:
+        yield from _peer(which, Path(folder), task, seconds, seed)
 
 
 def _peer(which: str, folder: Path, task: Task, seconds: Sequence[float], seed: int) -> Iterator[Outcome]:
@@ -176,7 +175,7 @@ OURS, FOREST = "this program", "pixel forest"
 METHODS: dict[str, Method] = {
     OURS: fast_preset,
     FOREST: pixel_forest,
-    "MONAI BasicUNet": partial(peer, "basic_unet", True),
-    "nnU-Net v2": partial(peer, "nnunet", False),
-    "smp Unet": partial(peer, "resnet_unet", True),
+    "MONAI BasicUNet": partial(peer, "basic_unet"),
+    "nnU-Net v2": partial(peer, "nnunet"),
+    "smp Unet": partial(peer, "resnet_unet"),
 }

@@ -39,10 +39,12 @@ def main() -> None:
     torch.set_num_threads(1)
     given = Given.read(Path(folder))
     module, name = LEARNERS[which]
-    learner: Learner = getattr(importlib.import_module(module), name)(given, int(seed))
-    cpu = wall = 0.0
-    losses: list[float] = []
+    kind: type[Learner] = getattr(importlib.import_module(module), name)
+    learner = None
     for limit in sorted(map(float, limits)):
+        if learner is None or kind.one_limit:
+            learner, cpu, wall = kind(given, int(seed)), 0.0, 0.0
+            losses: list[float] = []
         while cpu < limit:
             cpu_then, then = process_time(), perf_counter()
             losses.append(learner.step(cpu / limit))

@@ -36,6 +36,8 @@ BOTH = ("image", "label")
 class BasicUNetLearner:
     """See above."""
 
+    one_limit = False
+
     def __init__(self, given: Given, seed: int) -> None:
         set_determinism(seed)
         self.classes = given.classes

@@ -86,6 +86,11 @@ def _read(file: Path) -> Scan:
 class Learner(Protocol):
     """A network and its recipe."""
 
+    one_limit: bool
+    """Whether what it does depends on the time limit, so that it begins anew for each."""
+
+    def __init__(self, given: Given, seed: int) -> None: ...
+
     def step(self, fraction: float) -> float:
         """Draw a batch and learn from it, ``fraction`` (0..1) of the time being over; give the loss."""
 

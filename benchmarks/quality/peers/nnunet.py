@@ -25,24 +25,27 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.peers.given import IGNORE, Given, Scan
 
-NUMBER, NAME = 1, "Dataset001_paint"
+NUMBER, NAME, PLANS = 1, "Dataset001_paint", "nnUNetPlans.json"
 WORKERS = "nnUNet_n_proc_DA"
 
 
 class NNUNetLearner:
     """See above; the environment says where its files go."""
 
+    one_limit = True
+
     def __init__(self, given: Given, seed: int) -> None:
-        _write(given, Path(str(nnUNet_raw)) / NAME)
-        os.environ[WORKERS] = "1"  # its planner takes that for threads of torch
-        extract_fingerprint_dataset(NUMBER, num_processes=1, show_progress_bar=False)
-        plans, name = plan_experiment_dataset(NUMBER)
-        preprocess_dataset(NUMBER, name, ("2d",), [1], show_progress_bar=False)
+        raw, preprocessed = (Path(str(folder)) / NAME for folder in (nnUNet_raw, nnUNet_preprocessed))
+        if not raw.exists():
+            _write(given, raw)
+            os.environ[WORKERS] = "1"  # its planner takes that for threads of torch
+            extract_fingerprint_dataset(NUMBER, num_processes=1, show_progress_bar=False)
+            plan_experiment_dataset(NUMBER)
+            preprocess_dataset(NUMBER, configurations=("2d",), num_processes=[1], show_progress_bar=False)
         os.environ[WORKERS] = "0"  # to augment in this process
         for begin in (random.seed, np.random.seed, torch.manual_seed):
             begin(seed)
-        plans = json.loads((Path(str(nnUNet_preprocessed)) / NAME / f"{name}.json").read_text())
-        about = json.loads((Path(str(nnUNet_raw)) / NAME / "dataset.json").read_text())
+        plans, about = (json.loads(file.read_text()) for file in (preprocessed / PLANS, raw / "dataset.json"))
         self.trainer = nnUNetTrainer({**plans, "continue_training": False}, "2d", "all", about, torch.device("cpu"))
         self.trainer.initialize()
         self.batches, _ = self.trainer.get_dataloaders()

@@ -29,6 +29,8 @@ RATE = 1e-3
 class ResNetLearner:
     """See above."""
 
+    one_limit = False
+
     def __init__(self, given: Given, seed: int) -> None:
         torch.manual_seed(seed)
         self.random = np.random.default_rng(seed)
