@@ -115,31 +115,24 @@ def _features(scan: nu.Scan, slices: list[int] | range) -> list[NDArray[np.float
 
 def peer(which: str, task: Task, seconds: Sequence[float], seed: int) -> Iterator[Outcome]:
     """Let another program train."""
-    with TemporaryDirectory() as folder:
-        yield from _peer(which, Path(folder), task, seconds, seed)
-
-
-def _peer(which: str, folder: Path, task: Task, seconds: Sequence[float], seed: int) -> Iterator[Outcome]:
-    labels = _hand_over(task, folder)
-    homes = {f"nnUNet_{name}": str(folder / name) for name in ("raw", "preprocessed", "results")}
-    command = [str(peers_python()), "-m", "benchmarks.quality.peers", which, str(folder), str(seed)]
-    with (folder / "said").open("w+") as said:
-        process = subprocess.Popen(
-            command + [str(limit) for limit in seconds],
-            cwd=ROOT,
-            env={**os.environ, **homes, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=said,
-            text=True,
-        )
-        assert process.stdout
-        for line in process.stdout:
-            told = json.loads(line)
-            masks = [labels[np.load(file)] for file in sorted(Path(told.pop("masks")).iterdir())]
-            yield Outcome(masks=masks, **told)
-        if process.wait():
-            said.seek(0)
-            raise SystemExit(f"{which} ended:\n{said.read()[-3000:]}")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        labels = _hand_over(task, folder)
+        homes = {f"nnUNet_{part}": str(folder / part) for part in ("raw", "preprocessed", "results")}
+        command = [str(peers_python()), "-m", "benchmarks.quality.peers", which, name, str(seed), *map(str, seconds)]
+        env = {**os.environ, **homes, "OMP_NUM_THREADS": "1"}
+        said = folder / "said"
+        with (
+            said.open("w") as stderr,
+            subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+        ):
+            assert process.stdout
+            for line in process.stdout:
+                told = json.loads(line)
+                masks = [labels[np.load(file)] for file in sorted(Path(told.pop("masks")).iterdir())]
+                yield Outcome(masks=masks, **told)
+        if process.returncode:
+            raise SystemExit(f"{which} ended:\n{said.read_text()[-3000:]}")
 
 
 def _hand_over(task: Task, folder: Path) -> Labels:
