@@ -66,10 +66,8 @@ def goals(results: Results, names: Sequence[str]) -> list[str]:
         return {place: gap for place, gap in found.items() if not np.isnan(gap)}
 
     others = [method for method in METHODS if method != OURS]
-    lines = [
-        _everywhere("at least the best of the others", gaps(others)),
-        _everywhere(f"at least the {FOREST}", gaps([FOREST])),
-    ]
+    compared = {"the best of the others": gaps(others), f"the {FOREST}": gaps([FOREST])}
+    lines = [_everywhere(f"at least {who}", by) for who, by in compared.items() if by]
     leads = [gap for (_, seconds), gap in gaps(others).items() if seconds == LEAD_AT]
     if leads:
         lead = np.mean(leads)
