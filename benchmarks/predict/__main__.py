@@ -37,6 +37,7 @@ from napari_unet.events import result_of
 from napari_unet.inference.engine import Engine
 from napari_unet.inference.prediction import predict_job
 from napari_unet.networks import build, load_weights
+from napari_unet.networks.memory import memory_kept
 from napari_unet.normalisation import measure, normalise
 
 HERE = Path(__file__).parent
@@ -99,7 +100,8 @@ def contestants(case: Case, peers: Peers, threads: int) -> dict[str, Callable[[]
         return torch.cat(of).reshape(case.scan.grid).numpy()
 
     def bare() -> Any:
-        return torch.cat([engine.logits(one).argmax(1).byte() for one in pieces]).reshape(case.scan.grid).numpy()
+        with memory_kept():
+            return torch.cat([engine.logits(one).argmax(1).byte() for one in pieces]).reshape(case.scan.grid).numpy()
 
     def timed(run: Callable[[], Any]) -> Callable[[], tuple[float, Any]]:
         def once() -> tuple[float, Any]:

@@ -16,6 +16,7 @@ from napari_unet.inference.matching import check_ensemble, match
 from napari_unet.inference.planning import Ask, Part, prepared
 from napari_unet.inference.voting import three_planes_job
 from napari_unet.model_file import Model
+from napari_unet.networks.memory import memory_kept
 from napari_unet.normalisation import measure
 from napari_unet.review.looking import Look
 from napari_unet.scan import Scan
@@ -115,15 +116,16 @@ def predict_job(
     buffers = Maps(np.zeros(scan.grid, np.uint8) if out is None else out, probabilities, uncertainty)
     _check_buffers(buffers, scan, len(description.classes))
     looks: Mapping[int, Look] = {}
-    if config.three_planes:
-        done, notes = yield from three_planes_job(models, scan, config, matched, buffers, ask)
-    else:
-        work = prepared(models, scan, config, matched, measure(scan), buffers, ask)
-        try:
-            yield from work.run()
-        finally:
-            work.engines.close()
-        done, notes, looks = work.done, work.notes, work.glimpses.looks(work.done)
+    with memory_kept():
+        if config.three_planes:
+            done, notes = yield from three_planes_job(models, scan, config, matched, buffers, ask)
+        else:
+            work = prepared(models, scan, config, matched, measure(scan), buffers, ask)
+            try:
+                yield from work.run()
+            finally:
+                work.engines.close()
+            done, notes, looks = work.done, work.notes, work.glimpses.looks(work.done)
     return Prediction(
         labels=buffers.labels,
         probabilities=probabilities,

@@ -1,0 +1,38 @@
+"""Memory stays with the process while networks compute, and no longer."""
+
+import resource
+import sys
+
+import pytest
+import torch
+
+from napari_unet.networks import memory
+from napari_unet.networks.memory import memory_kept
+
+PAGES = (64 << 20) // resource.getpagesize()
+
+
+def pages_cleared() -> int:
+    """Fill and free 64 MB; give how many pages the system had to clear for that."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(64 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(sys.platform != "linux" or memory._gnu() is None, reason="only the GNU C library can be told")
+def test_what_is_freed_serves_again_until_the_last_is_done():
+    with memory_kept():
+        begun = [pages_cleared() for _ in range(4)]
+        with memory_kept():
+            within = pages_cleared()
+        ended = pages_cleared()
+    after = pages_cleared()
+    assert max(begun) > PAGES // 2  # none was kept yet
+    assert max(within, ended) < PAGES // 100
+    assert after > PAGES // 2
+
+
+def test_elsewhere_nothing_is_done(monkeypatch):
+    monkeypatch.setattr(memory, "_gnu", lambda: None)
+    with memory_kept():
+        assert memory._users == 0
