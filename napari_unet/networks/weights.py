@@ -79,6 +79,6 @@ def channels_last(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         if parameter.ndim > 3:
             layout = torch.channels_last if parameter.ndim == 4 else torch.channels_last_3d
-            # Not .contiguous(): it leaves weights of a single channel as they are, and so what the first convolution gives.
+            # Not .contiguous(): it leaves weights of one channel as they are, and then what follows from them too.
             parameter.data = torch.empty_like(parameter.data, memory_format=layout).copy_(parameter.data)
     return module
