@@ -32,6 +32,8 @@ COST_OF_GAP = 1.5
 """What is left out with a gap around it, as a multiple of what is held out: about so much, before it is counted."""
 SCARCE = 1000
 """A class with fewer known voxels is scarce: nearly all of it is needed to learn from."""
+FEWEST = 100
+"""Voxels beside those of the commonest class, below which a Dice is luck and not worth the paint that it costs."""
 MOST_TAKEN = 0.35
 MOST_TAKEN_SCARCE = 0.2
 """No class, no scarce class, loses more than this share of its voxels to what is held out and the gap."""
@@ -175,11 +177,11 @@ def _most_taken(voxels: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _balanced(targets: Sequence[NDArray[np.uint8]], split: Split, classes: int) -> bool:
-    """Whether every class keeps most of its voxels, and at least half of the classes can be measured."""
+    """Whether every class keeps most of its voxels, and at least half of the classes can be measured, not by luck."""
     known, kept, measured = (_count(arrays, classes) for arrays in (targets, split.training, split.held_out))
     fair = np.all(kept >= (1 - _most_taken(known)) * known)
     measurable = np.count_nonzero(measured >= LEAST_VOXELS) >= np.count_nonzero(known) / 2
-    return bool(fair and measurable)
+    return bool(fair and measurable and measured.sum() - measured.max(initial=0) >= FEWEST)
 
 
 def _count(targets: Sequence[NDArray[np.uint8]], classes: int) -> NDArray[np.int64]:

@@ -50,6 +50,8 @@ class Material:
         What the user should know, in sentences.
     measured
         Held-out voxels by label.
+    known
+        What is learned from in the scans at hand, (Z, Y, X) uint8 each: the channel of each voxel, or ``IGNORE``.
     """
 
     classes: tuple[ClassInfo, ...]
@@ -61,6 +63,7 @@ class Material:
     on_every_slice: frozenset[int]
     notes: tuple[str, ...]
     measured: dict[int, int] = field(default_factory=dict)
+    known: tuple[NDArray[np.uint8], ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -179,6 +182,7 @@ def gather(
         on_every_slice=frozenset(label for label, of_label in zip(labels, painted.T, strict=True) if of_label.all()),
         notes=tuple(filter(None, notes)),
         measured=measured,
+        known=tuple(parts[0] for parts in parts_of[:new]),
     )
 
 

@@ -1,14 +1,17 @@
-"""A pixel classifier that tells the network what it makes of voxels that nobody painted.
+"""What a network also learns, of voxels that nobody painted: what a teacher makes of them.
 
-From a few strokes a random forest on intensities, edges and textures at several scales learns in a second what a
-network learns in a minute: Berg et al. 2019 (ilastik), doi:10.1038/s41592-019-0582-9; Breiman 2001,
-doi:10.1023/A:1010933404324. So where paint is sparse the network learns from the strokes, and from how likely the
-forest finds each class elsewhere (distillation: Hinton, Vinyals and Dean 2015, doi:10.48550/arXiv.1503.02531). It
-soon knows better, since it sees shapes, and what the forest errs in is noise to it.
+From a few strokes a random forest on intensities, edges and textures learns in a second what a network learns in a
+minute. So where paint is sparse the network learns from the strokes, and from how likely the forest finds each class
+elsewhere (distillation: Hinton, Vinyals and Dean 2015, doi:10.48550/arXiv.1503.02531). It soon knows better, since it
+sees shapes, and what the forest errs in is noise to it.
+
+Where slices are painted whole, and each looks much as its painted neighbours tell, they are the teachers of the slices
+between them.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -17,55 +20,92 @@ from torch import Tensor
 
 from napari_unet.annotation import IGNORE
 from napari_unet.config import TrainConfig
-from napari_unet.networks import pad_to_multiple
-from napari_unet.networks.filters import filtered
-from napari_unet.networks.geometry import FILTER_SCALES
-from napari_unet.normalisation import measure, with_neighbours
+from napari_unet.normalisation import Normalisation, measure, with_neighbours
 from napari_unet.scan import Scan
+from napari_unet.training.forest import Forest
+from napari_unet.training.in_between import Between, Gap, gaps_of, keys_of, reliability
 from napari_unet.training.material import Material
 from napari_unet.training.sampling import Source
 
 SPARSE = 0.25
 """A forest is asked where less than this share of the voxels of what is learned from is known."""
-TREES = 50
-MOST_LEARNED = 50_000
-"""Voxels that the forest learns from at most, drawn at random."""
+RELIABLE = 0.7
+"""Painted slices are asked where each could have been told from its neighbours with this Dice, mean of the classes."""
 SHARE = 0.05
 """Asking takes about this share of the time at most."""
 SECONDS_A_VOXEL = 5e-7
-"""Features and trees, measured on one thread: for the number of slices that can be asked about."""
+"""Of a forest, measured on one thread: for the number of slices that can be asked about."""
 
 
 def taught(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Material:
-    """Let a forest tell about the unpainted voxels of what is learned from, and of slices nobody painted on.
+    """Let a teacher tell about voxels that nobody painted: a forest where paint is sparse, else the painted slices.
 
     Parameters
     ----------
     scans
         Those of the material.
     material
-        What is learned from. Where its paint is not sparse, or ``config.teacher`` is 0, it is given as it is.
+        What is learned from.
     config
-        Every choice.
+        Every choice; where ``config.teacher`` is 0, the material is given as it is.
 
     Returns
     -------
     Material
-        With further channels behind those of each image: how likely each class is, 0 to 1; and with a note on it.
+        With further channels behind those of each image: how likely each class is, 0 to 1, and all 0 where nothing is
+        told; and with a note on it. As it is where no teacher is of use.
     """
-    if not config.teacher or not _is_sparse(material):
+    if not config.teacher:
         return material
+    most = int(SHARE * config.time_limit / SECONDS_A_VOXEL) // material.learned[0].targets[0].numel()
+    if _is_sparse(material):
+        return _by_forest(scans, material, config, most)
+    return _by_painted_slices(scans, material, config, most) if config.network.dimensions == 2 else material
+
+
+def _by_forest(scans: Sequence[Scan], material: Material, config: TrainConfig, most: int) -> Material:
+    """Let a forest tell about what is learned from, and about slices nobody painted on, on ``most`` slices."""
     forest = Forest(material.learned, len(material.labels), config.seed)
-    slices = int(SHARE * config.time_limit / SECONDS_A_VOXEL) // material.learned[0].targets[0].numel()
-    painted = [_with_opinion(source, forest, slices) for source in material.learned]
-    slices -= sum(len(source.targets) for source in painted)
-    others = _others(scans, material, config, slices) if config.network.dimensions == 2 else []
-    guessed = [_with_opinion(source, forest, slices) for source in others]
+    painted = [_with_opinion(source, forest, most) for source in material.learned]
+    most -= sum(len(source.targets) for source in painted)
+    others: list[Source] = []
+    if config.network.dimensions == 2 and most > 0:
+        places = [(scan, z) for scan in scans for z in range(scan.grid[0])]
+        others = _unpainted([places[i] for i in _evenly(len(places), most)], config, material)
+    guessed = [_with_opinion(source, forest, 1) for source in others]
     note = (
         "Little is painted: a random forest learned from it first, and the network also learns what the forest makes "
         f"of the rest{f', on {len(guessed)} evenly spaced slices' * (len(guessed) > 1)}."
     )
     return replace(material, learned=(*painted, *guessed), notes=(*material.notes, note))
+
+
+def _by_painted_slices(scans: Sequence[Scan], material: Material, config: TrainConfig, most: int) -> Material:
+    """Let painted slices tell about ``most`` of those between them, where what is known shows that they can."""
+    classes = len(material.labels)
+    found, gaps = np.zeros((2, classes)), list[tuple[Scan, NDArray[np.uint8], Gap]]()
+    for scan, known in zip(scans, material.known, strict=False):
+        for volume in scan.volumes():
+            keys = keys_of(known, volume)
+            found += reliability(known, keys, classes, scan.spacing[1:])
+            gaps += [(scan, known, gap) for gap in gaps_of(known, keys)]
+    dice = np.mean([right / of for right, of in found.T[1:] if of] or 0.0)
+    if dice < RELIABLE or not gaps:
+        return material
+    places = [(number, z) for number, (_, _, gap) in enumerate(gaps) for z in gap.unknown]
+    told: list[Source] = []
+    for number, chosen in groupby((places[i] for i in _evenly(len(places), max(1, most))), key=lambda place: place[0]):
+        scan, known, gap = gaps[number]
+        between = Between(known[gap.before], known[gap.behind], classes, scan.spacing[1:])
+        slices = [z for _, z in chosen]
+        for z, source in zip(slices, _unpainted([(scan, z) for z in slices], config, material), strict=True):
+            told.append(_with_told(source, torch.from_numpy(between.likely(gap.way(z)))[:, None]))
+    learned = [_with_told(source, torch.zeros(classes, *source.targets.shape)) for source in material.learned]
+    note = (
+        f"Painted slices tell much about those between them (Dice {dice:.2f} where that could be tried): the network "
+        f"also learns that, on {len(told)} slices."
+    )
+    return replace(material, learned=(*learned, *told), notes=(*material.notes, note))
 
 
 def _is_sparse(material: Material) -> bool:
@@ -75,72 +115,33 @@ def _is_sparse(material: Material) -> bool:
     return narrowest > 1 and known < SPARSE * sum(source.targets.numel() for source in material.learned)
 
 
-class Forest:
-    """A random forest that has learned from painted voxels.
-
-    Parameters
-    ----------
-    sources
-        What it learns from.
-    classes
-        Channels there are.
-    seed
-        The same gives the same.
-    """
-
-    def __init__(self, sources: Sequence[Source], classes: int, seed: int) -> None:
-        from sklearn.ensemble import RandomForestClassifier  # takes half a second to import
-
-        self.classes = classes
-        features, targets = [], []
-        for source in sources:
-            for z in torch.nonzero((source.targets != IGNORE).flatten(1).any(1)).flatten().tolist():
-                of_slice = source.targets[z].cpu().numpy()
-                features.append(features_of(source.image[:, z].cpu().numpy())[of_slice != IGNORE])
-                targets.append(of_slice[of_slice != IGNORE])
-        x, y = np.concatenate(features), np.concatenate(targets)
-        chosen = np.random.default_rng(seed).permutation(len(y))[:MOST_LEARNED]
-        # On one thread: on several, sums come in any order, and a training could not be repeated exactly.
-        self._trees = RandomForestClassifier(TREES, max_samples=max(1, len(chosen) // 2), random_state=seed)
-        self._trees.fit(x[chosen], y[chosen])
-
-    def opinion(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Tell how likely each class is in a slice: (classes, Y, X) of its (channels, Y, X) image."""
-        features = features_of(image)
-        likely = np.zeros((self.classes, *image.shape[1:]), np.float32)
-        told = self._trees.predict_proba(features.reshape(-1, features.shape[-1]))
-        likely[self._trees.classes_] = told.T.reshape(-1, *image.shape[1:])
-        return likely
-
-
-def features_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give intensity, edges and texture at several scales of a (channels, Y, X) slice: (Y, X, features)."""
-    rows, columns = image.shape[1:]
-    with torch.inference_mode():
-        found = filtered(pad_to_multiple(torch.from_numpy(image)[None], (1 << FILTER_SCALES,) * 2))
-    return found[0, :, :rows, :columns].movedim(0, -1).numpy()
+def _evenly(n: int, most: int) -> list[int]:
+    """Give up to ``most`` of n numbers from 0, evenly spread."""
+    return [int(i) for i in np.unique(np.linspace(0, n - 1, max(1, min(most, n))).round())]
 
 
 def _with_opinion(source: Source, forest: Forest, most: int) -> Source:
-    """Put the opinion on up to ``most`` slices of a source behind its channels; on the others there is none, all 0."""
-    depth = len(source.targets)
+    """Put a forest's opinion on up to ``most`` slices of a source behind its channels; on the others there is none."""
     told = torch.zeros(forest.classes, *source.targets.shape)
-    for z in np.unique(np.linspace(0, depth - 1, max(1, min(most, depth))).round().astype(int)):
+    for z in _evenly(len(source.targets), most):
         told[:, z] = torch.from_numpy(forest.opinion(source.image[:, z].cpu().numpy()))
+    return _with_told(source, told)
+
+
+def _with_told(source: Source, told: Tensor) -> Source:
+    """Put how likely each class is, (classes, Z, Y, X), behind the channels of a source."""
     return replace(source, image=torch.cat([source.image, told.to(source.image.device)]), taught=len(told))
 
 
-def _others(scans: Sequence[Scan], material: Material, config: TrainConfig, most: int) -> list[Source]:
-    """Give slices that nobody painted on, spread evenly, as sources of which nothing is known."""
-    places = [(scan, z) for scan in scans for z in range(scan.grid[0])]
-    if most < 1:
-        return []
+def _unpainted(places: Sequence[tuple[Scan, int]], config: TrainConfig, material: Material) -> list[Source]:
+    """Give slices that nobody painted on as sources of which nothing is known."""
     device = material.learned[0].image.device
-    by = {id(scan): measure(scan) for scan in scans}
+    measured: dict[int, tuple[Normalisation, ...]] = {}
     sources = []
-    for number in np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)):
-        scan, z = places[number]
-        seen = with_neighbours(scan, by[id(scan)], slice(z, z + 1), config.network.context)
+    for scan, z in places:
+        if id(scan) not in measured:
+            measured[id(scan)] = measure(scan)
+        seen = with_neighbours(scan, measured[id(scan)], slice(z, z + 1), config.network.context)
         nothing = torch.full((1, *scan.grid[1:]), IGNORE, dtype=torch.uint8, device=device)
         sources.append(Source(torch.from_numpy(seen).to(device), nothing, scan.spacing))
     return sources

@@ -69,5 +69,13 @@ def test_too_little_is_not_held_out(share: float):
     assert hold_out([array], 2, share, np.random.default_rng(0)) is None
 
 
+@pytest.mark.parametrize(("side", "enough"), [(6, False), (20, True)])
+def test_a_dice_that_would_be_luck_is_not_worth_the_paint(side: int, enough: bool):
+    array = np.full((7, 60, 60), IGNORE, np.uint8)
+    array[::2] = 0
+    array[::2, 23 : 23 + side, 23 : 23 + side] = 1
+    assert (hold_out([array], 2, 0.2, np.random.default_rng(0)) is not None) is enough
+
+
 def test_nothing_is_held_out_when_not_asked_for():
     assert hold_out([targets(9, list(range(9)))], 3, 0.0, np.random.default_rng(0)) is None

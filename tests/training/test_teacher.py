@@ -10,7 +10,7 @@ from napari_unet.events import Note
 from napari_unet.inference import predict
 from napari_unet.runner import run_here
 from napari_unet.scan import Scan
-from napari_unet.training import teacher, train, train_job
+from napari_unet.training import holdout, teacher, train, train_job
 from napari_unet.training.augmentation import varied
 from napari_unet.training.material import gather
 from napari_unet.training.sampling import PatchSize, Sampler
@@ -147,7 +147,8 @@ def test_a_volume_is_taught_slice_by_slice():
     assert all(np.isfinite(value).all() for value in model.weights.values())
 
 
-def test_sparse_paint_that_is_enough_to_hold_some_of_it_out():
+def test_sparse_paint_that_is_enough_to_hold_some_of_it_out(monkeypatch):
+    monkeypatch.setattr(holdout, "FEWEST", 1)
     scan, mask, _ = phantom(side=96)
     paint = np.zeros_like(mask)
     paint[:, :, :20] = np.where(mask[:, :, :20], mask[:, :, :20], BACKGROUND)

@@ -275,7 +275,7 @@ def test_early_stopping_and_plateau(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Confusion, "chance", lambda _: 0.0)
     scan, mask = blobs()
     config = quick(steps=10_000, schedule=Schedule.PLATEAU, plateau_patience=1, early_stopping=3, learning_rate=0.01)
-    events, model = run(train_job([scan], [painted(mask, [0, 2, 4])], config))
+    events, model = run(train_job([scan], [painted(mask, list(range(6)))], config))
     rounds = [event for event in events if isinstance(event, EpochDone)]
     assert [r.best for r in rounds] == [True, True, True, False, False]
     assert [r.learning_rate for r in rounds] == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001])
