@@ -18,6 +18,7 @@ from napari_unet.events import Command, EpochDone, Event, Job, Note, Progress, S
 from napari_unet.keeping.checksums import voxel_checksum
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription, Source
 from napari_unet.networks import Compute, choose, decided
+from napari_unet.networks.memory import memory_kept
 from napari_unet.scan import Scan
 from napari_unet.training.course import CHANCE, Course, Standing
 from napari_unet.training.evidence import Evidence
@@ -120,7 +121,8 @@ def training(given: Given) -> Job[Trained]:
     wishes = Wishes(look_at=given.look_at)
     try:
         yield from _report(Started("Training", compute.sentence), wishes)
-        return (yield from _train(given, compute, wishes))
+        with memory_kept():
+            return (yield from _train(given, compute, wishes))
     except RuntimeError as error:
         if not ran_out_of_memory(error):
             raise
