@@ -20,7 +20,8 @@ def memory_kept() -> Iterator[None]:
 
     A network asks for hundreds of megabytes and frees them, layer after layer. The GNU C library hands blocks of that
     size back at once, and the system clears every page of the next one: a quarter to a third of the time of a
-    prediction, a tenth to a quarter of that of a training on large patches, measured. Elsewhere than on Linux this does nothing.
+    prediction, a tenth to a quarter of that of a training on large patches, measured. Elsewhere than on Linux this does
+    nothing.
     """
     library = _gnu()
     if library is None:
