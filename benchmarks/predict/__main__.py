@@ -9,8 +9,8 @@ the classes to fp32 without cutting. The networks are trained for a moment on th
 their answers are not all doubt.
 
 --peak measures the memory of a scan of 512 x 512 x 400 with 8 classes, --zarr that of 2048 x 2048 x 512 voxels in Zarr
-by the command line with a narrow network, each in a process of its own. The peers are installed on first use, into
-.venv-peers.
+by the command line with a narrow network, each in a process of its own. --compile tells instead what PyTorch's
+compiler costs and saves. The peers are installed on first use, into .venv-peers.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -31,8 +32,9 @@ from numpy.typing import NDArray
 
 from benchmarks.peers import ROOT, peers_python
 from benchmarks.predict.cases import CLASSES, Case, case, on_another
+from benchmarks.predict.compiled import compiling
 from benchmarks.predict.memory import big_zarr, peak
-from napari_unet.config import PredictConfig
+from napari_unet.config import Precision, PredictConfig
 from napari_unet.events import result_of
 from napari_unet.inference.engine import Engine
 from napari_unet.inference.prediction import predict_job
@@ -172,16 +174,21 @@ def main() -> None:
         "--peak", type=int, default=400, metavar="SLICES", help="of the scan for the memory; 0 for none"
     )
     parser.add_argument("--zarr", type=int, default=512, metavar="SLICES", help="of the Zarr; 0 for none")
+    parser.add_argument("--compile", action="store_true", help="only measure PyTorch's compiler")
     parser.add_argument("--write", action="store_true", help="write benchmarks/predict/RESULTS.md")
     options = parser.parse_args()
 
+    flat = case(2, options.width, options.depth, (options.slices, 512, 512), options.seconds, options.threads)
+    deep = case(3, options.width // 2, options.depth, tuple(options.volume), options.seconds, options.threads)
+    if options.compile:
+        for of, precision in product((flat, deep), (Precision.BF16, Precision.FP32)):
+            print(compiling(of, precision, options.threads), flush=True)
+        return
+    wide = on_another(flat, (max(1, options.slices // 4), 1024, 1024), (512, 512))
     lines = ["| scan and network | | s | voxels/s | time, of ours | Dice |", "|---|---|---|---|---|---|"]
     print("\n".join(lines))
     with TemporaryDirectory() as folder:
         peers = Peers(Path(folder), options.threads)
-        flat = case(2, options.width, options.depth, (options.slices, 512, 512), options.seconds, options.threads)
-        wide = on_another(flat, (max(1, options.slices // 4), 1024, 1024), (512, 512))
-        deep = case(3, options.width // 2, options.depth, tuple(options.volume), options.seconds, options.threads)
         for made in (flat, wide, deep):
             lines += compare(made, peers, options.rounds, options.threads)
             print("\n".join(lines[-5:]), flush=True)

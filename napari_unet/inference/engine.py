@@ -1,5 +1,6 @@
 """Trained networks, ready to compute: loaded, folded and laid out for the device at hand."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_unet.config import Device, Precision, PredictConfig
 from napari_unet.errors import BadInput
+from napari_unet.inference.compiling import Compiled, pays
 from napari_unet.inference.glimpses import Glimpse, glimpse
 from napari_unet.inference.maps import LABELS_ONLY, Decision, Maps, Wanted
 from napari_unet.inference.tiling import ZYX, Box, Cut, affordable, most_seen
@@ -88,6 +90,8 @@ class Engine:
             channels_last(fold_batch_norm(network).to(self.compute.device, self.compute.dtype)) for network in networks
         ]
         self._modules[0].down[-1].register_forward_hook(self._note_lowest)
+        self._shapes: Counter[torch.Size] = Counter()
+        self._long = False
         self._repeats = 1
         if config.dropout_samples:
             self._leave_out_at_random()
@@ -102,6 +106,10 @@ class Engine:
             module.dropout.train()
         self._repeats = self.config.dropout_samples
         torch.manual_seed(0)  # the same doubt each time
+
+    def expect(self, left: float) -> None:
+        """Hear how many seconds of work are left: before long ones, what it computes most often is compiled."""
+        self._long = self.asked == 1 and pays(self.compute.device.type, left)
 
     @property
     def classes(self) -> int:
@@ -220,6 +228,9 @@ class Engine:
         if not self._modules:
             raise ValueError("this engine was closed")
         sides = [slice(side) for side in x.shape[2:]]
+        self._shapes[x.shape] += 1
+        if self._long and x.shape == self._shapes.most_common(1)[0][0] and not isinstance(self._modules[0], Compiled):
+            self._modules[0] = Compiled(self._modules[0], x)
         for module, view, _ in product(self._modules, VIEWS[: self.config.views], range(self._repeats)):
             if view.plain:
                 logits = module(x)

@@ -80,6 +80,11 @@ class Sharing:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def expect(self, left: float) -> None:
+        """Hear how many seconds of work are left; see :meth:`Engine.expect`."""
+        for engine in self.engines:
+            engine.expect(left)
+
     def free(self) -> None:
         """Give back memory that torch keeps for later."""
         for engine in self.engines:

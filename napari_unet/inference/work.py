@@ -165,7 +165,9 @@ class Work:
         if done:
             self.done.update(done)
             yield from self._tell(SlicesDone(tuple(done), self.glimpses.looks(done)))
-        yield from self._tell(self._progress())
+        progress = self._progress()
+        self.engines.expect(progress.seconds_left or 0.0)
+        yield from self._tell(progress)
         return True
 
     def _groups(self) -> list[list[Slab]]:
