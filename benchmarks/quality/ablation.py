@@ -31,7 +31,7 @@ Changes = Mapping[str, Any]
 
 WITHOUT: dict[str, Changes] = {
     "pixel classifier in the network": {"network": {"filters": False}},
-    "forest as a teacher of what nobody painted": {"teacher": 0.0},
+    "teachers of what nobody painted: forest, painted slices": {"teacher": 0.0},
     "turning and scaling": {"augment": {"rotation": 0.0, "scale": 0.0}},
     "elastic deformation": {"augment": {"elastic": 0.0}},
     "gamma, brightness, contrast": {"augment": {"gamma": 0.0, "brightness": 0.0, "contrast": 0.0}},
