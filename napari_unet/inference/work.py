@@ -20,6 +20,7 @@ from napari_unet.inference.reading import Reads
 from napari_unet.inference.sharing import Sharing
 from napari_unet.inference.tiling import Cut, Tile
 from napari_unet.inference.todo import Todo
+from napari_unet.networks.memory import keep_no_more
 
 GPU_TOO_SMALL = "The free memory of the GPU does not suffice: the processor computes instead, which is slower."
 
@@ -153,6 +154,7 @@ class Work:
                 if self.todo.stopped:
                     return True
             said = next(results)
+            keep_no_more()
             if said is None:
                 return False
             if said.glimpse is None:

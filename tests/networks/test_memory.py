@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_unet.networks import memory
-from napari_unet.networks.memory import memory_kept
+from napari_unet.networks.memory import keep_no_more, memory_kept
 
 PAGES = (64 << 20) // resource.getpagesize()
 
@@ -32,7 +32,22 @@ def test_what_is_freed_serves_again_until_the_last_is_done():
     assert after > PAGES // 2
 
 
+@pytest.mark.skipif(sys.platform != "linux" or memory._gnu() is None, reason="only the GNU C library can be told")
+def test_no_more_is_kept_than_allowed(monkeypatch):
+    with memory_kept():
+        for _ in range(4):
+            pages_cleared()
+        keep_no_more()
+        kept = pages_cleared()
+        monkeypatch.setattr(memory, "MOST_KEPT", 1e6)
+        keep_no_more()
+        given_back = pages_cleared()
+    assert kept < PAGES // 100
+    assert given_back > PAGES // 2
+
+
 def test_elsewhere_nothing_is_done(monkeypatch):
     monkeypatch.setattr(memory, "_gnu", lambda: None)
     with memory_kept():
+        keep_no_more()
         assert memory._users == 0
