@@ -247,7 +247,7 @@ class TrainConfig(ComputeConfig):
     augment: AugmentConfig = AugmentConfig()
     """How patches are varied."""
     teacher: float = parameter(1.0, at_least=0, at_most=10, step=0.1)
-    """Where paint is sparse: how much counts what a random forest makes of unpainted voxels; 0 asks none."""
+    """How much counts what a forest makes of sparse paint, or painted slices tell of those between; 0 asks none."""
     hold: float = parameter(300.0, at_least=0, at_most=1000, step=10)
     """How strongly a model that goes on without its old paint stays as it was: more forgets less and learns less."""
     seed: int = parameter(0, at_least=0, at_most=2**31 - 1, step=1)

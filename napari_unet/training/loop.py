@@ -151,8 +151,7 @@ def _train(given: Given, compute: Compute, wishes: Wishes) -> Job[Trained]:
     whole = given.start is not None and given.start.nothing_is_missing(given.scans, given.paints)
     config = _decided(given, material, whole=whole)
     unfinished = None if given.unfinished is None else Unfinished(given.unfinished, config, material)
-    if given.start is None:
-        material = taught(given.scans, material, config)
+    material = taught(given.scans, material, config, begins=given.start is None)
     for text in material.notes:
         yield from _report(Note(text), wishes)
     start = None if given.start is None else given.start.model

@@ -37,7 +37,7 @@ SECONDS_A_VOXEL = 5e-7
 """Of a forest, measured on one thread: for the number of slices that can be asked about."""
 
 
-def taught(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Material:
+def taught(scans: Sequence[Scan], material: Material, config: TrainConfig, *, begins: bool = True) -> Material:
     """Let a teacher tell about voxels that nobody painted: a forest where paint is sparse, else the painted slices.
 
     Parameters
@@ -48,6 +48,8 @@ def taught(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Ma
         What is learned from.
     config
         Every choice; where ``config.teacher`` is 0, the material is given as it is.
+    begins
+        Whether the network knows nothing yet. One that goes on knows more than a forest.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def taught(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Ma
         return material
     most = int(SHARE * config.time_limit / SECONDS_A_VOXEL) // material.learned[0].targets[0].numel()
     if _is_sparse(material):
-        return _by_forest(scans, material, config, most)
+        return _by_forest(scans, material, config, most) if begins else material
     return _by_painted_slices(scans, material, config, most) if config.network.dimensions == 2 else material
 
 

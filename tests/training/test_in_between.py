@@ -6,7 +6,10 @@ import torch
 
 from napari_unet.annotation import BACKGROUND, IGNORE
 from napari_unet.config import NetworkConfig, TrainConfig
+from napari_unet.events import Note
+from napari_unet.runner import run_here
 from napari_unet.scan import Scan
+from napari_unet.training import Start, train_job
 from napari_unet.training.in_between import Between, Gap, gaps_of, keys_of, reliability
 from napari_unet.training.material import gather
 from napari_unet.training.teacher import taught
@@ -111,3 +114,13 @@ def test_two_painted_slices_cannot_be_tried():
     scan, _, paint = vessel([2, 12])
     material, config = material_of(scan, paint)
     assert taught([scan], material, config) is material
+
+
+def test_a_model_that_goes_on_is_told_too():
+    scan, _, paint = vessel(slice(0, None, 4))
+    config = TrainConfig(network=NetworkConfig(width=2, depth=1), patch=SIDE, steps=2, threads=1, validation=0.0)
+    first, again = [], []
+    model = run_here(train_job([scan], [paint], config), first.append)
+    run_here(train_job([scan], [paint], config, start=Start(model)), again.append)
+    for events in (first, again):
+        assert any("Painted slices tell" in event.text for event in events if isinstance(event, Note))

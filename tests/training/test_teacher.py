@@ -72,6 +72,13 @@ def test_it_tells_of_painted_slices_and_of_the_others():
     assert "on 6 evenly spaced slices" in after.notes[-1]
 
 
+def test_a_model_that_goes_on_knows_more_than_a_forest():
+    scan, _, paint = phantom()
+    given = config()
+    material = gather([scan], [paint], given, (), torch.device("cpu"))
+    assert taught([scan], material, given, begins=False) is material
+
+
 @pytest.mark.parametrize("why", ["all is painted", "nobody asks", "one row"])
 def test_it_keeps_quiet(why):
     scan, mask, paint = phantom()
