@@ -16,6 +16,7 @@ from benchmarks.quality.sets import BUNDLED, WITH_DATA
 from benchmarks.quality.tables import GOALS, TIMES, report
 
 HERE = Path(__file__).parent
+KEPT = HERE / "results.jsonl"
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
     if unknown := set(names) - known.keys():
         parser.error(f"{', '.join(sorted(unknown))}: give the folder of scans with --data")
     times = chosen.seconds or (TIMES if chosen.write else (15.0, 60.0))
-    results = Results(HERE / "results.jsonl" if chosen.write else None)
+    results = Results(KEPT if chosen.write else None)
     results.forget(lambda run: run.method in chosen.again and run.set in names)
     warm_up()
     for seed in range(chosen.seeds or (3 if chosen.write else 1)):
@@ -47,17 +48,17 @@ def main() -> None:
                 goals = {s for n, s, _ in GOALS if n == name and chosen.write and method == OURS}
                 results.complete(name, task, method, METHODS[method], sorted({*times, *goals}), seed)
             if chosen.write:
-                write(results)
+                write()
     print("\n".join(report(results)))
 
 
-def write(results: Results) -> None:
-    """Write RESULTS.md from all runs there are, those of this call and those kept."""
+def write() -> None:
+    """Write RESULTS.md from all runs that are kept: another call may be adding to them."""
     told = (
         "Mean Dice after so many CPU seconds of training, ± its standard deviation over the seeds. Made by\n"
         "`python -m benchmarks.quality --data DIR --write`, which tells what is compared."
     )
-    lines = ["# Masks over training time", "", told, "", f"{machine()}.", "", *report(results)]
+    lines = ["# Masks over training time", "", told, "", f"{machine()}.", "", *report(Results(KEPT))]
     (HERE / "RESULTS.md").write_text("\n".join(lines))
 
 
