@@ -364,7 +364,7 @@ def mean_dice(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 
 def _packed(plane: NDArray[np.uint8]) -> bytes:
-    return zlib.compress(plane.tobytes(), FAST)
+    return zlib.compress(np.ascontiguousarray(plane).data, FAST)
 
 
 def _unpacked(packed: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
