@@ -28,6 +28,8 @@ IGNORE = 255
 
 FEW_VOXELS = 20
 """Classes with fewer painted voxels get a warning."""
+COUNTED_AT_ONCE = 1 << 20
+"""Voxels of which labels are counted at once."""
 
 
 class ClassInfo(Config):
@@ -138,10 +140,12 @@ def _first(array: NDArray[Any], where: NDArray[np.bool_]) -> Any:
 
 
 def count_labels(planes: Iterable[NDArray[np.uint8]]) -> NDArray[np.int64]:
-    """Count the voxels of each label, (256,) int64, plane by plane: at once it would take eight bytes for each."""
+    """Count the voxels of each label, (256,) int64, piece by piece: at once it would take eight bytes for each."""
     counts = np.zeros(256, np.int64)
     for plane in planes:
-        counts += np.bincount(np.ravel(plane), minlength=256)
+        voxels = np.ravel(plane)
+        for first in range(0, voxels.size, COUNTED_AT_ONCE):
+            counts += np.bincount(voxels[first : first + COUNTED_AT_ONCE], minlength=256)
     return counts
 
 
@@ -168,7 +172,7 @@ def count_slices(paint: NDArray[np.uint8], slices: Iterable[int] | None = None) 
     for z in range(len(paint)) if slices is None else slices:
         if not paint[z].any():
             continue
-        counts = np.bincount(np.ravel(paint[z]), minlength=256)
+        counts = count_labels([paint[z]])
         counted[z] = {int(label): int(counts[label]) for label in np.flatnonzero(counts) if label}
     return counted
 
