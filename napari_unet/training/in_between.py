@@ -93,17 +93,17 @@ class Between:
         return told
 
 
-def reliability(
-    targets: NDArray[np.uint8], keys: Sequence[int], classes: int, spacing: Sequence[float]
+def agreement(
+    targets: NDArray[np.uint8], keys: tuple[int, int, int], classes: int, spacing: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Find how much of each key could have been told from its neighbours, which lie farther apart than need be.
+    """Find how much of a key its neighbours could have told, which lie farther apart than they need to.
 
     Parameters
     ----------
     targets
         (Z, Y, X) uint8: the channel of each voxel, or ``IGNORE``.
     keys
-        Of one volume.
+        The neighbour before, the key, the neighbour behind.
     classes
         Channels there are.
     spacing
@@ -115,14 +115,12 @@ def reliability(
         (2, classes): twice the voxels of each class that were told rightly, and those that it has and was told; the
         one over the other is a Dice.
     """
-    found = np.zeros((2, classes))
-    for before, z, behind in zip(keys, keys[1:], keys[2:], strict=False):
-        told = Between(targets[before], targets[behind], classes, spacing).likely((z - before) / (behind - before))
-        counts = (told.sum(0) > 0) & (targets[z] != IGNORE)
-        guess, truth = told.argmax(0)[counts], targets[z][counts]
-        found[0] += 2 * np.bincount(truth[guess == truth], minlength=classes)
-        found[1] += np.bincount(guess, minlength=classes) + np.bincount(truth, minlength=classes)
-    return found
+    before, z, behind = keys
+    told = Between(targets[before], targets[behind], classes, spacing).likely((z - before) / (behind - before))
+    counts = (told.sum(0) > 0) & (targets[z] != IGNORE)
+    guess, truth = told.argmax(0)[counts], targets[z][counts]
+    right, guessed, true = (np.bincount(of, minlength=classes) for of in (truth[guess == truth], guess, truth))
+    return np.stack([2.0 * right, guessed + true])
 
 
 def _completed(targets: NDArray[np.uint8], spacing: Sequence[float]) -> NDArray[np.uint8]:

@@ -15,7 +15,6 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_unet.annotation import IGNORE
@@ -23,7 +22,7 @@ from napari_unet.config import TrainConfig
 from napari_unet.normalisation import Normalisation, measure, with_neighbours
 from napari_unet.scan import Scan
 from napari_unet.training.forest import Forest
-from napari_unet.training.in_between import Between, Gap, gaps_of, keys_of, reliability
+from napari_unet.training.in_between import Between, agreement, gaps_of, keys_of
 from napari_unet.training.material import Material
 from napari_unet.training.sampling import Source
 
@@ -34,7 +33,11 @@ RELIABLE = 0.7
 SHARE = 0.05
 """Asking takes about this share of the time at most."""
 SECONDS_A_VOXEL = 5e-7
-"""Of a forest, measured on one thread: for the number of slices that can be asked about."""
+"""That a forest takes, measured on one thread: for the number of slices that can be asked about."""
+SECONDS_A_VOXEL_AND_CLASS = 2e-7
+"""That two painted slices take to tell of one between them, measured on one thread."""
+TRIED = 6
+"""Painted slices that their neighbours are asked about at most, to see what they can tell."""
 
 
 def taught(scans: Sequence[Scan], material: Material, config: TrainConfig, *, begins: bool = True) -> Material:
@@ -59,14 +62,14 @@ def taught(scans: Sequence[Scan], material: Material, config: TrainConfig, *, be
     """
     if not config.teacher:
         return material
-    most = int(SHARE * config.time_limit / SECONDS_A_VOXEL) // material.learned[0].targets[0].numel()
     if _is_sparse(material):
-        return _by_forest(scans, material, config, most) if begins else material
-    return _by_painted_slices(scans, material, config, most) if config.network.dimensions == 2 else material
+        return _by_forest(scans, material, config) if begins else material
+    return _by_painted_slices(scans, material, config) if config.network.dimensions == 2 else material
 
 
-def _by_forest(scans: Sequence[Scan], material: Material, config: TrainConfig, most: int) -> Material:
-    """Let a forest tell about what is learned from, and about slices nobody painted on, on ``most`` slices."""
+def _by_forest(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Material:
+    """Let a forest tell about what is learned from and, as far as there is time, about slices nobody painted on."""
+    most = _affordable(SECONDS_A_VOXEL, material, config)
     forest = Forest(material.learned, len(material.labels), config.seed)
     painted = [_with_opinion(source, forest, most) for source in material.learned]
     most -= sum(len(source.targets) for source in painted)
@@ -82,23 +85,34 @@ def _by_forest(scans: Sequence[Scan], material: Material, config: TrainConfig, m
     return replace(material, learned=(*painted, *guessed), notes=(*material.notes, note))
 
 
-def _by_painted_slices(scans: Sequence[Scan], material: Material, config: TrainConfig, most: int) -> Material:
-    """Let painted slices tell about ``most`` of those between them, where what is known shows that they can."""
+def _by_painted_slices(scans: Sequence[Scan], material: Material, config: TrainConfig) -> Material:
+    """Let painted slices tell about those between them, as far as there is time, if they can tell one another."""
     classes = len(material.labels)
-    found, gaps = np.zeros((2, classes)), list[tuple[Scan, NDArray[np.uint8], Gap]]()
-    for scan, known in zip(scans, material.known, strict=False):
-        for volume in scan.volumes():
-            keys = keys_of(known, volume)
-            found += reliability(known, keys, classes, scan.spacing[1:])
-            gaps += [(scan, known, gap) for gap in gaps_of(known, keys)]
+    most = _affordable(SECONDS_A_VOXEL_AND_CLASS * classes, material, config)
+    known = [
+        (scan, targets, keys_of(targets, volume))
+        for scan, targets in zip(scans, material.known, strict=False)
+        for volume in scan.volumes()
+    ]
+    triples = [
+        (scan, targets, triple)
+        for scan, targets, keys in known
+        for triple in zip(keys, keys[1:], keys[2:], strict=False)
+    ]
+    gaps = [(scan, targets, gap) for scan, targets, keys in known for gap in gaps_of(targets, keys)]
+    if not triples or not gaps:
+        return material
+    found = np.zeros((2, classes))
+    for scan, targets, triple in (triples[i] for i in _evenly(len(triples), min(TRIED, most))):
+        found += agreement(targets, triple, classes, scan.spacing[1:])
     dice = np.mean([right / of for right, of in found.T[1:] if of] or 0.0)
-    if dice < RELIABLE or not gaps:
+    if dice < RELIABLE:
         return material
     places = [(number, z) for number, (_, _, gap) in enumerate(gaps) for z in gap.unknown]
     told: list[Source] = []
-    for number, chosen in groupby((places[i] for i in _evenly(len(places), max(1, most))), key=lambda place: place[0]):
-        scan, known, gap = gaps[number]
-        between = Between(known[gap.before], known[gap.behind], classes, scan.spacing[1:])
+    for number, chosen in groupby((places[i] for i in _evenly(len(places), most)), key=lambda place: place[0]):
+        scan, targets, gap = gaps[number]
+        between = Between(targets[gap.before], targets[gap.behind], classes, scan.spacing[1:])
         slices = [z for _, z in chosen]
         for z, source in zip(slices, _unpainted([(scan, z) for z in slices], config, material), strict=True):
             told.append(_with_told(source, torch.from_numpy(between.likely(gap.way(z)))[:, None]))
@@ -108,6 +122,11 @@ def _by_painted_slices(scans: Sequence[Scan], material: Material, config: TrainC
         f"also learns that, on {len(told)} slices."
     )
     return replace(material, learned=(*learned, *told), notes=(*material.notes, note))
+
+
+def _affordable(seconds_a_voxel: float, material: Material, config: TrainConfig) -> int:
+    """Give how many slices there is time to ask about."""
+    return int(SHARE * config.time_limit / seconds_a_voxel) // material.learned[0].targets[0].numel()
 
 
 def _is_sparse(material: Material) -> bool:

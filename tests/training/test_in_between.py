@@ -9,8 +9,8 @@ from napari_unet.config import NetworkConfig, TrainConfig
 from napari_unet.events import Note
 from napari_unet.runner import run_here
 from napari_unet.scan import Scan
-from napari_unet.training import Start, train_job
-from napari_unet.training.in_between import Between, Gap, gaps_of, keys_of, reliability
+from napari_unet.training import Start, teacher, train_job
+from napari_unet.training.in_between import Between, Gap, agreement, gaps_of, keys_of
 from napari_unet.training.material import gather
 from napari_unet.training.teacher import taught
 
@@ -78,7 +78,7 @@ def test_keys_are_slices_painted_whole_and_gaps_lie_between_them():
 def test_they_are_asked_only_where_they_can_tell_one_another(jump, reliable):
     scan, mask, paint = vessel(slice(0, None, 4), jump)
     material, config = material_of(scan, paint)
-    right, of = reliability(material.known[0], [0, 4, 8, 12, 16], 2, SPACING)[:, 1]
+    right, of = sum(agreement(material.known[0], (z - 4, z, z + 4), 2, SPACING)[:, 1] for z in (4, 8, 12))
     assert bool(right / of > 0.7) is reliable
     told = taught([scan], material, config)
     if not reliable:
@@ -106,7 +106,9 @@ def test_they_are_not_asked_where_it_is_not_wanted(choices):
 def test_of_many_slices_some_are_told():
     scan, _, paint = vessel(slice(0, None, 4))
     material, config = material_of(scan, paint, time_limit=1.0)
-    few = config.model_copy(update={"time_limit": 5 * SIDE * SIDE * 5e-7 / 0.05})
+    few = config.model_copy(
+        update={"time_limit": 5 * SIDE * SIDE * teacher.SECONDS_A_VOXEL_AND_CLASS * 2 / teacher.SHARE}
+    )
     assert sum(source.guessed for source in taught([scan], material, few).learned) == 5
 
 
