@@ -84,10 +84,9 @@ def table(results: Results, seconds: float, names: Sequence[str], sets: Sequence
             if not whole or not other:
                 cells.append("–")
                 continue
-            # Seed by seed: some of what chance does is the same with and without.
-            paired = [sign * (b - a) for a, b in zip(whole, other, strict=False)]
-            differences.append(np.mean(paired))
-            errors.append(np.std(whole, ddof=1) * (2 / len(paired)) ** 0.5 if len(whole) > 1 else np.nan)
+            differences.append(sign * (np.mean(other) - np.mean(whole)))
+            chance = np.std(whole, ddof=1) if len(whole) > 1 else np.nan
+            errors.append(chance * (1 / len(whole) + 1 / len(other)) ** 0.5)
             cells.append(f"{differences[-1]:+.3f}")
         mean, error = np.mean(differences), np.sqrt(np.sum(np.square(errors))) / len(errors)
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {mean:+.3f} ± {error:.3f} | {verdict(mean, error)} |")
@@ -104,12 +103,14 @@ def verdict(mean: float, error: float) -> str:
 
 
 def report(results: Results, seconds: float) -> list[str]:
-    """Write both tables, in lines of Markdown."""
+    """Write the tables, in lines of Markdown."""
     runs = [run for run in results.runs if run.seconds == seconds]
     sets = present([*BUNDLED, *WITH_DATA], (run.set for run in runs))
-    without, added = (present(names, (run.method for run in runs)) for names in (WITHOUT, WITH))
-    lines = ["## What each part is worth", "", *table(results, seconds, without, sets, -1), ""]
-    return [*lines, "## What would be gained by adding", "", *table(results, seconds, added, sets, 1), ""]
+    lines: list[str] = []
+    for title, parts, sign in (("What each part is worth", WITHOUT, -1), ("What adding would gain", WITH, 1)):
+        if found := present(parts, (run.method for run in runs)):
+            lines += [f"## {title}", "", *table(results, seconds, found, sets, sign), ""]
+    return lines
 
 
 def write(results: Results, seconds: float) -> None:
@@ -150,8 +151,8 @@ def main() -> None:
         for part, seeds in [(WHOLE, max(WHOLE_SEEDS, chosen.seeds)), *((part, chosen.seeds) for part in chosen.parts)]:
             for seed in range(seeds):
                 results.complete(name, task, part, partial(variant, part), [chosen.seconds], seed)
-        if chosen.write:
-            write(results, chosen.seconds)
+            if chosen.write:
+                write(results, chosen.seconds)
     print("\n".join(report(results, chosen.seconds)))
 
 
