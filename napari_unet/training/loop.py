@@ -19,6 +19,7 @@ from napari_unet.keeping.checksums import voxel_checksum
 from napari_unet.model_file import LearnedFrom, Model, ModelDescription, Source
 from napari_unet.networks import Compute, choose, decided
 from napari_unet.networks.memory import memory_kept
+from napari_unet.networks.pace import Pace
 from napari_unet.scan import Scan
 from napari_unet.training.course import CHANCE, Course, Standing
 from napari_unet.training.evidence import Evidence
@@ -208,8 +209,11 @@ def _learn(
 ) -> Generator[Event, Command | None, tuple[Score, bool]]:
     """Take steps, measure after every round, and keep the best; tell whether it came to its end."""
     course, best, losses = standing.course, standing.best, standing.losses
+    # What its steps end can be repeated exactly, and on other threads sums come in another order.
+    pace = Pace(learner.compute.threads, fixed=bool(course.config.threads or course.config.steps))
     while True:
-        loss = learner.step(course.fraction)
+        with pace.kept():
+            loss = learner.step(course.fraction)
         if loss is None:
             yield from _report(Note(learner.shrink()), wishes)
             continue

@@ -1,0 +1,63 @@
+"""Work is done on as many threads as are fastest, as others come and go."""
+
+import pytest
+import torch
+
+from napari_unet.networks.pace import TRIED_AGAIN, Pace
+
+
+class Machine:
+    """A clock that work moves on, by seconds that depend on the number of threads."""
+
+    def __init__(self, **seconds):
+        self.now = 0.0
+        self.seconds = {int(name.removeprefix("on_")): value for name, value in seconds.items()}
+
+    def work(self, pace, pieces):
+        """Do so much; give the threads that each piece was done on."""
+        used = []
+        for _ in range(pieces):
+            with pace.kept():
+                used.append(torch.get_num_threads())
+                self.now += self.seconds[used[-1]]
+        return used
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_every_number_is_tried_and_the_fastest_taken():
+    machine = Machine(on_4=1.0, on_2=0.5, on_1=0.8)
+    pace = Pace(4, clock=lambda: machine.now)
+    assert machine.work(pace, 10) == [4, 2, 1, 4, 2, 1, 2, 2, 2, 2]
+
+
+def test_it_yields_to_other_programs_and_comes_back():
+    machine = Machine(on_2=0.6, on_1=1.0)
+    pace = Pace(2, clock=lambda: machine.now)
+    machine.work(pace, 6)
+    assert pace.threads == 2
+    machine.seconds = {2: 9.0, 1: 1.0}
+    assert machine.work(pace, 4) == [2, 1, 1, 1]
+    machine.seconds = {2: 0.6, 1: 1.0}
+    used = machine.work(pace, 250)
+    assert used[: int(TRIED_AGAIN * 9) - 3] == [1] * (int(TRIED_AGAIN * 9) - 3)
+    assert used[-20:].count(2) >= 18
+
+
+def test_trying_again_takes_a_twentieth_of_the_time():
+    machine = Machine(on_2=3.0, on_1=1.0)
+    pace = Pace(2, clock=lambda: machine.now)
+    used = machine.work(pace, 1000)
+    assert 0.03 < used.count(2) * 3.0 / machine.now < 0.06
+
+
+@pytest.mark.parametrize(("most", "fixed"), [(4, True), (1, False)])
+def test_where_it_must_not_depend_on_the_clock_it_stays(most, fixed):
+    machine = Machine(on_4=5.0, on_2=0.5, on_1=0.1)
+    pace = Pace(most, fixed=fixed, clock=lambda: machine.now)
+    assert set(machine.work(pace, 9)) == {most}
