@@ -29,6 +29,7 @@ from napari_unet.networks import (
     load_weights,
     pad_to_multiple,
 )
+from napari_unet.networks.pace import Pace
 
 MEMORY_SHARE = 0.6
 """What one pass may take of the free memory; convolutions need room to work in."""
@@ -90,6 +91,8 @@ class Engine:
             channels_last(fold_batch_norm(network).to(self.compute.device, self.compute.dtype)) for network in networks
         ]
         self._modules[0].down[-1].register_forward_hook(self._note_lowest)
+        on_processor = self.compute.device.type == "cpu"
+        self._pace = Pace(self.compute.threads, fixed=bool(config.threads) or not on_processor)
         self._shapes: Counter[torch.Size] = Counter()
         self._long = False
         self._repeats = 1
@@ -232,12 +235,13 @@ class Engine:
         if self._long and x.shape == self._shapes.most_common(1)[0][0] and not isinstance(self._modules[0], Compiled):
             self._modules[0] = Compiled(self._modules[0], x)
         for module, view, _ in product(self._modules, VIEWS[: self.config.views], range(self._repeats)):
-            if view.plain:
-                logits = module(x)
-            else:
-                # Padded before it is turned, so that pooling pairs the same voxels in every tile.
-                turned = view.of(pad_to_multiple(x, self.stride[-x.ndim + 2 :]))
-                logits = view.undone(module(turned.contiguous(memory_format=self._layout)))[:, :, *sides]
+            with self._pace.kept(x.numel()):
+                if view.plain:
+                    logits = module(x)
+                else:
+                    # Padded before it is turned, so that pooling pairs the same voxels in every tile.
+                    turned = view.of(pad_to_multiple(x, self.stride[-x.ndim + 2 :]))
+                    logits = view.undone(module(turned.contiguous(memory_format=self._layout)))[:, :, *sides]
             yield logits.unsqueeze(2) if self.flat else logits
 
     def free(self) -> None:

@@ -21,7 +21,7 @@ class Pace:
     Parameters
     ----------
     most
-        Threads at most; half as many, and so on down to one, are tried too.
+        Threads at most, and at first; then half as many are tried, and so on while that is faster.
     fixed
         Whether there are always as many: what is computed must then not depend on the clock.
     clock
@@ -30,32 +30,35 @@ class Pace:
 
     def __init__(self, most: int, *, fixed: bool = False, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
-        choices = [most] if fixed else [most >> halved for halved in range(most.bit_length())]
-        self._seconds: dict[int, list[float]] = {threads: [] for threads in choices}
+        self._choices = [most] if fixed else [most >> halved for halved in range(most.bit_length())]
+        self._seconds: dict[int, list[float]] = {}
         self._again = 0.0
 
     @property
     def threads(self) -> int:
         """How many threads the next piece of work is done on."""
-        for threads, seconds in self._seconds.items():
-            if len(seconds) < TRIALS:
-                return threads
+        if not self._seconds:
+            return self._choices[0]
         best = min(self._seconds, key=lambda threads: self._seconds[threads][-1])
-        if len(self._seconds) > 1 and self._clock() >= self._again:
-            return next(threads for threads in self._seconds if threads != best)  # the one tried longest ago
+        place = self._choices.index(best)
+        near = [best, *self._choices[place + 1 : place + 2], *self._choices[max(0, place - 1) : place]]
+        for threads in near:
+            if len(self._seconds.get(threads, ())) < TRIALS:
+                return threads
+        if len(near) > 1 and self._clock() >= self._again:
+            return next(threads for threads in self._seconds if threads in near[1:])  # the one tried longest ago
         return best
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Do a piece of work within on the right number of threads."""
+    def kept(self, size: float = 1.0) -> Iterator[None]:
+        """Do a piece of work of some size within, on the right number of threads."""
         threads = self.threads
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         begun = self._clock()
         yield
         took = self._clock() - begun
-        before = self._seconds.pop(threads)
-        self._seconds[threads] = [*before[-TRIALS + 1 :], took]  # now the last of them
-        fastest = min(seconds[-1] for seconds in self._seconds.values() if seconds)
-        if took > fastest or self._again == 0.0:
+        before = self._seconds.pop(threads, [])
+        self._seconds[threads] = [*before[-TRIALS + 1 :], took / size]  # now the last of them
+        if took / size > min(seconds[-1] for seconds in self._seconds.values()):
             self._again = self._clock() + TRIED_AGAIN * took

@@ -30,17 +30,32 @@ def _as_before():
     torch.set_num_threads(before)
 
 
-def test_every_number_is_tried_and_the_fastest_taken():
-    machine = Machine(on_4=1.0, on_2=0.5, on_1=0.8)
-    pace = Pace(4, clock=lambda: machine.now)
-    assert machine.work(pace, 10) == [4, 2, 1, 4, 2, 1, 2, 2, 2, 2]
+def test_fewer_are_tried_while_that_is_faster():
+    machine = Machine(on_8=1.0, on_4=0.5, on_2=0.8, on_1=9.0)
+    pace = Pace(8, clock=lambda: machine.now)
+    assert machine.work(pace, 10) == [8, 8, 4, 4, 2, 2, 4, 4, 4, 4]
+
+
+def test_where_nobody_else_computes_little_is_tried():
+    machine = Machine(on_8=1.0, on_4=1.9, on_2=3.8, on_1=7.6)
+    pace = Pace(8, clock=lambda: machine.now)
+    assert machine.work(pace, 30) == [8, 8, 4, 4, *[8] * 26]
+
+
+def test_pieces_of_work_may_differ_in_size():
+    machine = Machine(on_2=1.0, on_1=1.5)
+    pace = Pace(2, clock=lambda: machine.now)
+    machine.work(pace, 4)
+    with pace.kept(size=5.0):
+        machine.now += 5.0
+    assert pace.threads == 2
 
 
 def test_it_yields_to_other_programs_and_comes_back():
     machine = Machine(on_2=0.6, on_1=1.0)
     pace = Pace(2, clock=lambda: machine.now)
     machine.work(pace, 6)
-    assert pace.threads == 2
+    assert pace.threads == 2  # one was slower, and its turn is not yet
     machine.seconds = {2: 9.0, 1: 1.0}
     assert machine.work(pace, 4) == [2, 1, 1, 1]
     machine.seconds = {2: 0.6, 1: 1.0}
